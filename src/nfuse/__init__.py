@@ -1,0 +1,1 @@
+"""nfuse: network functions, fused."""

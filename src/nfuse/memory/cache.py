@@ -1,0 +1,120 @@
+"""Where compiled code is kept, and what names it.
+
+Numba's own cache looks at one file at a time: it misses a change in a function of another module, and it can't keep
+code that was generated. So the folder is named by all that can change the meaning of compiled code (the sources of this
+package, the versions of Numba, LLVM and Python, the processor, the check mode), and generated modules are files in it
+whose names are the hash of their content.
+"""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+import importlib.util
+import os
+import sys
+import tempfile
+import warnings
+from pathlib import Path
+from types import ModuleType
+
+PACKAGE = Path(__file__).resolve().parent.parent
+"""The folder of the nfuse package: all its sources count."""
+
+
+class CacheWarning(UserWarning):
+    """The compile cache can't be used; everything works, but each start compiles again."""
+
+
+def cache_root() -> Path:
+    """Return the folder of all caches: ``NFUSE_CACHE``, else ``$XDG_CACHE_HOME/nfuse``, else ``~/.cache/nfuse``."""
+    if named := os.environ.get("NFUSE_CACHE"):
+        return Path(named)
+    base = os.environ.get("XDG_CACHE_HOME")
+    return (Path(base) if base else Path.home() / ".cache") / "nfuse"
+
+
+@functools.cache
+def environment_key() -> str:
+    """Hash everything outside a function's own source that can change its machine code."""
+    import llvmlite
+    import llvmlite.binding as llvm
+    import numba
+
+    digest = hashlib.sha256()
+    for part in (
+        sys.version,
+        numba.__version__,
+        llvmlite.__version__,
+        llvm.get_host_cpu_name(),
+        os.environ.get("NFUSE_CHECK", "0"),
+        os.environ.get("NUMBA_OPT", ""),
+    ):
+        digest.update(part.encode() + b"\0")
+    for path in sorted(PACKAGE.rglob("*.py")):
+        digest.update(path.relative_to(PACKAGE).as_posix().encode() + b"\0" + path.read_bytes() + b"\0")
+    return digest.hexdigest()[:20]
+
+
+@functools.cache
+def cache_folder() -> Path | None:
+    """Return the folder for this environment, or None (with one warning) where it can't be written."""
+    folder = cache_root() / environment_key()
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=folder):
+            pass
+    except OSError as error:
+        warnings.warn(
+            f"compile cache {folder} can't be written ({error.strerror}); every start will compile anew. "
+            "Set NFUSE_CACHE to a writable folder.",
+            CacheWarning,
+            stacklevel=2,
+        )
+        return None
+    return folder
+
+
+@functools.cache
+def _scratch_folder() -> Path:
+    """Return a folder that lives as long as the process, for generated sources when there is no cache."""
+    holder = tempfile.TemporaryDirectory(prefix="nfuse-")
+    _keep_alive.append(holder)
+    return Path(holder.name)
+
+
+_keep_alive: list[object] = []
+
+
+def load_generated(name: str, source: str) -> ModuleType:
+    """Import generated source as a module, from a file named by its content.
+
+    Args:
+        name: A readable prefix for the file name.
+        source: Python source. The same source always gives the same module object within a process.
+
+    The module is registered in ``sys.modules`` before it is executed: Numba pickles references to it, and a second
+    process must be able to resolve them.
+    """
+    digest = hashlib.sha256(source.encode()).hexdigest()[:20]
+    module_name = f"nfuse_generated_{name}_{digest}"
+    if module_name in sys.modules:
+        return sys.modules[module_name]
+    from nfuse.memory.jit import JIT
+
+    folder = (cache_folder() if JIT else None) or _scratch_folder()
+    path = folder / f"{module_name}.py"
+    if not path.exists() or path.read_text() != source:
+        temporary = path.with_suffix(f".{os.getpid()}.tmp")
+        temporary.write_text(source)
+        temporary.replace(path)  # atomic: two processes may compile one chain at the same time
+    spec = importlib.util.spec_from_file_location(module_name, path)
+    assert spec is not None and spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[module_name] = module
+    try:
+        spec.loader.exec_module(module)
+    except BaseException:
+        del sys.modules[module_name]
+        raise
+    return module
