@@ -1,1 +1,4 @@
+"""The commands: ``nfuse demo``, ``run``, ``verify``, ``plan``, ``bench``.
 
+Commands parse arguments, call the layers below, and print. Whatever a program might want to do too lives below.
+"""
