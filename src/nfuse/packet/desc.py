@@ -1,8 +1,9 @@
 """The packet descriptor: what the data path knows of a packet, 64 bytes, one cache line.
 
-A descriptor does not hold the frame, it points to it. Offsets (``l3``, ``l4``, ``pay``) count from the first byte of the
-frame. The module constants are byte offsets into a descriptor, to be used with the loads and stores of
-:mod:`nfuse.memory.raw`; :data:`DESC_DTYPE` is the same record for NumPy. All values are in the processor's byte order.
+A descriptor does not hold the frame, it points to it. Offsets (``l3``, ``l4``, ``pay``) count from the frame's first
+byte. The module constants are byte offsets into a descriptor, to be used with the loads and stores of
+:mod:`nfuse.memory.raw`; :data:`DESC_DTYPE` is the same record for NumPy. All values are in native byte
+order.
 """
 
 from __future__ import annotations
