@@ -1,0 +1,15 @@
+"""What can go wrong with a port, as errors with a message for people."""
+
+from __future__ import annotations
+
+
+class PortError(Exception):
+    """A port can't be opened, read or written; the message says which, why, and what would do."""
+
+
+class UriError(PortError):
+    """A port's URI is wrong: unknown scheme, unknown option, or a value that does not fit."""
+
+
+class CaptureError(PortError):
+    """A file is no capture that can be read: wrong magic, zero length, unknown link type."""
