@@ -1,0 +1,205 @@
+"""The base class of network functions (NFs), and the decorator of their events.
+
+A subclass declares what it is about: a traffic class, parameters (annotations), ``State``, ``Session``, handlers.
+Nothing here compiles or runs anything; :mod:`nfuse.nf.compile` reads the class, engines run what it made of it.
+"""
+
+from __future__ import annotations
+
+import copy
+import importlib
+import inspect
+from collections.abc import Callable
+from typing import Any, ClassVar
+
+from nfuse.nf.errors import nearest
+from nfuse.nf.parameters import REQUIRED, Parameter, ParameterError, plain
+from nfuse.nf.types import kind_of
+
+FIVE_TUPLE = "five_tuple"
+"""The default of ``session``: one session for each flow, both directions."""
+
+HANDLERS = ("on_flow", "on_packet", "on_change", "on_end", "on_tick")
+"""The handlers that run in an engine (``on_start`` and ``on_update`` are plain Python)."""
+
+
+class event:
+    """A condition on a flow, checked once ``on_packet`` has run; ``.then`` names what follows when it is true.
+
+    ::
+
+        @event
+        def flood(self, flow):
+            return flow.syns > self.threshold
+
+        @flood.then
+        def block(self, flow):
+            flow.drop("SYN flood")
+
+    It fires once a flow; with ``@event(repeat=True)`` again each time it has been found false in between.
+    """
+
+    def __init__(self, condition: Callable[..., Any] | None = None, *, repeat: bool = False) -> None:
+        self.condition = condition
+        self.repeat = bool(repeat)
+        self.action: Callable[..., Any] | None = None
+        self.name = condition.__name__ if condition else ""
+
+    def __call__(self, condition: Callable[..., Any]) -> event:
+        """Take the condition, for the form with arguments: ``@event(repeat=True)``."""
+        self.condition, self.name = condition, condition.__name__
+        return self
+
+    def __set_name__(self, owner: type, name: str) -> None:
+        self.name = name
+
+    def then(self, function: Callable[..., Any]) -> Callable[..., Any]:
+        """Declare what runs when the condition is found true (a decorator)."""
+        self.action = function
+        return function
+
+
+def annotations_of(cls: type) -> dict[str, Any]:
+    """Return the annotations of one class body, evaluated; texts that can't be evaluated stay texts."""
+    try:
+        return inspect.get_annotations(cls, eval_str=True)
+    except Exception:
+        raw = inspect.get_annotations(cls)
+        names = dict(vars(inspect.getmodule(cls) or object))
+        found: dict[str, Any] = {}
+        for name, annotation in raw.items():
+            if isinstance(annotation, str):
+                try:
+                    annotation = eval(annotation, names, dict(vars(cls)))
+                except Exception:
+                    pass
+            found[name] = annotation
+        return found
+
+
+class NF:
+    """A network function.
+
+    Class attributes that a subclass may set:
+
+    Attributes:
+        traffic: Traffic class (``ipv4 & (tcp | udp)``); None means all IP.
+        session: ``five_tuple`` (default), a tuple of fields (``(ip.src,)``), several by name
+            (``{"flow": five_tuple, "source": (ip.src,)}``), or None for NFs that keep nothing about flows.
+        tick: Seconds between calls of ``on_tick``; 0: never.
+        compiled: False if ``on_flow``, ``on_change``, ``on_end`` and ``on_tick`` are to run as ordinary Python.
+
+    Annotations are parameters, given to the constructor by name and validated there. Two NFs are equal if their
+    classes, names and parameters are.
+
+    Raises:
+        ParameterError: An unknown, missing or invalid parameter.
+    """
+
+    traffic: ClassVar[Any] = None
+    session: ClassVar[Any] = FIVE_TUPLE
+    tick: ClassVar[float] = 0
+    compiled: ClassVar[bool] = True
+    parameters: ClassVar[dict[str, Parameter]] = {}
+
+    name: str | None
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        super().__init_subclass__(**kwargs)
+        found = dict(cls.parameters)
+        declared = annotations_of(cls)
+        for name, annotation in declared.items():
+            if name.startswith("_") or "ClassVar" in str(annotation) or name in _API_ATTRIBUTES:
+                continue
+            found[name] = _declare(cls, name, annotation, cls.__dict__.get(name, REQUIRED))
+        for name, parameter in list(found.items()):
+            if name in cls.__dict__ and name not in declared:  # a subclass gives another default
+                found[name] = _declare(cls, name, parameter.annotation, cls.__dict__[name])
+        cls.parameters = found
+
+    def __init__(self, **given: Any) -> None:
+        cls = type(self)
+        for name in given:
+            if name not in cls.parameters:
+                raise ParameterError(
+                    f"{cls.__name__} has no parameter {name!r}",
+                    name,
+                    expected="one of " + ", ".join(cls.parameters) if cls.parameters else "no parameters",
+                    nearest=nearest(name, cls.parameters),
+                )
+        object.__setattr__(self, "name", None)
+        for name, parameter in cls.parameters.items():
+            if name in given:
+                value = parameter.check(given[name])
+            elif parameter.default is REQUIRED:
+                raise ParameterError(f"{cls.__name__} needs the parameter {name!r}", name, parameter.kind.name)
+            else:
+                value = copy.copy(parameter.default)
+            object.__setattr__(self, name, value)
+
+    def values(self) -> dict[str, Any]:
+        """Return the values of all parameters by name, in their Python form."""
+        return {name: self.__dict__[name] for name in type(self).parameters}
+
+    def named(self, name: str) -> Any:
+        """Return this NF under a name of its own in the chain."""
+        if not isinstance(name, str) or not name:
+            raise ParameterError(f"{name!r} is no name", expected="a word")
+        same = copy.copy(self)
+        object.__setattr__(same, "name", name)
+        return same
+
+    def __rshift__(self, other: object) -> Any:
+        return importlib.import_module("nfuse.chain.graph").join(self, other)
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, NF):
+            return NotImplemented
+        return type(self) is type(other) and self.name == other.name and self.values() == other.values()
+
+    def __hash__(self) -> int:
+        return hash((type(self), self.name, repr(plain(self.values()))))
+
+    def __repr__(self) -> str:
+        inside = ", ".join(f"{name}={plain(value)!r}" for name, value in self.values().items())
+        return f"{type(self).__name__}({inside})" + (f".named({self.name!r})" if self.name else "")
+
+    def on_start(self) -> None:
+        """Prepare the State; runs once, in plain Python, before the first packet."""
+
+    def on_update(self) -> None:
+        """Prepare the State anew after control input has changed parameters; by default ``on_start`` again."""
+        self.on_start()
+
+
+_API_ATTRIBUTES = frozenset({"traffic", "session", "tick", "compiled", "parameters", "name"})
+
+
+def _declare(cls: type, name: str, annotation: Any, default: Any) -> Parameter:
+    parameter = Parameter(name, annotation, REQUIRED, kind_of(annotation))
+    if default is REQUIRED:
+        return parameter
+    try:
+        default = parameter.check(default)
+    except ParameterError as error:
+        raise ParameterError(
+            f"{cls.__name__}.{error.message} (its default)", name, error.expected, error.nearest
+        ) from None
+    return Parameter(name, annotation, default, parameter.kind)
+
+
+def events_of(cls: type) -> list[event]:
+    """Return the events of an NF class in the order of their definition, those of base classes first."""
+    found: dict[str, event] = {}
+    for base in reversed(cls.__mro__):
+        for name, value in vars(base).items():
+            if isinstance(value, event):
+                found[name] = value
+            elif name in found:
+                del found[name]
+    return list(found.values())
+
+
+def parameters_of(cls: type[NF]) -> dict[str, Parameter]:
+    """Return the declared parameters of an NF class by name."""
+    return cls.parameters
