@@ -1,0 +1,63 @@
+"""Mistakes in a chain: one message that says where, what, what was expected, and the nearest valid name."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from difflib import get_close_matches
+
+
+def nearest(word: str, valid: Iterable[str]) -> str | None:
+    """Return the valid name that is most like `word`, or None where none is like it (case does not count)."""
+    names = list(valid)
+    folded = {name.casefold(): name for name in names}
+    near = get_close_matches(word.casefold(), folded, n=1, cutoff=0.55)
+    return folded[near[0]] if near else None
+
+
+class ChainError(Exception):
+    """A chain, or a chain file, that can't be used.
+
+    Args:
+        message: What is wrong, in one sentence.
+        file: The chain file, where the mistake is in one.
+        line: Line in the file, from 1.
+        column: Column in the line, from 1.
+        key: The key (as a path: ``settings.timeouts.tcp_new``) whose name or value is wrong.
+        expected: What would be right.
+        near: The valid name nearest to the wrong one.
+        source: The line's text, to point into.
+    """
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        file: str | None = None,
+        line: int | None = None,
+        column: int | None = None,
+        key: str | None = None,
+        expected: str | None = None,
+        near: str | None = None,
+        source: str | None = None,
+    ) -> None:
+        self.message = message
+        self.file = file
+        self.line = line
+        self.column = column
+        self.key = key
+        self.expected = expected
+        self.near = near
+        self.source = source
+        super().__init__(self._text())
+
+    def _text(self) -> str:
+        place = ":".join(str(part) for part in (self.file, self.line, self.column) if part is not None)
+        key = f"{self.key}: " if self.key else ""
+        lines = [f"{place}: {key}{self.message}" if place else f"{key}{self.message}"]
+        if self.source is not None and self.column is not None:
+            lines += [f"    {self.source}", f"    {' ' * (self.column - 1)}^"]
+        if self.expected:
+            lines.append(f"  expected: {self.expected}")
+        if self.near:
+            lines.append(f"  did you mean {self.near!r}?")
+        return "\n".join(lines)

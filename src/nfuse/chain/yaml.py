@@ -1,0 +1,248 @@
+"""Chain files: a chain as YAML text, and back.
+
+The two directions are inverse on the graph: ``from_yaml(to_yaml(chain)) == chain``. See ``docs/chain-file.md`` for the
+format.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from nfuse.chain.errors import ChainError, nearest
+from nfuse.chain.graph import Alternative, Branch, Graph, as_class
+from nfuse.chain.locate import find_class, load_module, reference_to
+from nfuse.chain.located import Located, parse
+from nfuse.chain.parameters import make, parameter_values
+from nfuse.chain.spec import SETTINGS, Chain, Timeouts, valid_name
+from nfuse.nf.base import NF
+
+KEYS = ("name", "chain", "settings")
+_FILE_SETTINGS = tuple(key for key in SETTINGS if key != "name")
+_DEEPEST = 16
+
+
+def load_chain(path: str | Path) -> Chain:
+    """Load a chain from a ``.yaml`` file, or from a ``.py`` file that has a variable ``chain``.
+
+    Raises:
+        ChainError: The file is missing or wrong; the message names file, line, key, and what was expected.
+    """
+    path = Path(path)
+    try:
+        text = path.read_text(encoding="utf-8")
+    except FileNotFoundError:
+        folder = path.parent if path.parent.is_dir() else Path()
+        near = nearest(path.name, [p.name for p in folder.iterdir() if p.suffix in {".yaml", ".yml", ".py"}])
+        raise ChainError("there is no such chain file", file=str(path), near=near) from None
+    except UnicodeDecodeError:
+        raise ChainError("not a text file", file=str(path), expected="a chain file (.yaml or .py)") from None
+    except OSError as error:
+        raise ChainError(f"can't be read: {error.strerror}", file=str(path)) from None
+    if path.suffix != ".py":
+        return from_yaml(text, file=str(path), folder=path.parent)
+    module = load_module(path.resolve())
+    if not hasattr(module, "chain"):
+        raise ChainError("the file defines no chain", file=str(path), expected="a variable: chain = Chain(...)")
+    return module.chain if isinstance(module.chain, Chain) else Chain(module.chain)
+
+
+# ---------------------------------------------------------------------------------------------------------- reading
+
+
+def from_yaml(text: str, file: str = "<chain>", folder: Path | None = None) -> Chain:
+    """Read a chain from YAML text.
+
+    Args:
+        text: The text.
+        file: A name for messages.
+        folder: What relative paths and modules in the text are relative to (default: the current folder).
+
+    Raises:
+        ChainError: The message names file, line, column, key, what was expected, and the nearest valid name.
+    """
+    document = parse(text, file)
+    if document.is_list:  # a bare list of network functions is a chain without settings
+        return _guarded(document, lambda: Chain(_graph(document, folder, 0)))
+    graph: Graph | None = None
+    settings: dict[str, Any] = {}
+    for key, place, value in document.items():
+        if key == "chain":
+            graph = _graph(value, folder, 0)
+        elif key == "name":
+            settings["name"] = str(value.value())
+        elif key == "settings":
+            settings.update(_settings(value))
+        else:
+            raise place.error(f"unknown key {key!r}", expected=", ".join(KEYS), near=nearest(key, KEYS))
+    if graph is None:
+        raise document.error("there is no chain in the file", expected="chain: [...]")
+    return _guarded(document, lambda: Chain(graph, **settings))
+
+
+def _guarded(place: Located, build: Any) -> Any:
+    """Call `build`; an error in it that has no place yet gets this one."""
+    try:
+        return build()
+    except ChainError as error:
+        if error.line is not None:
+            raise
+        located = place.error(error.message, error.expected, error.near)
+        raise located from None
+
+
+def _graph(place: Located, folder: Path | None, depth: int) -> Graph:
+    if depth > _DEEPEST:
+        raise place.error(f"branches within branches, more than {_DEEPEST} deep")
+    if not place.is_list:
+        if not place.is_mapping and place.value() is None:
+            return Graph()
+        raise place.error(f"{place.kind()} does not fit", expected="a list of network functions")
+    return Graph(tuple(_part(item, folder, depth) for item in place))
+
+
+def _part(place: Located, folder: Path | None, depth: int) -> NF | Branch:
+    if not place.is_mapping:
+        name = place.value()
+        if not isinstance(name, str):
+            raise place.error(f"{place.kind()} is no network function", expected="a name, or name: {parameters}")
+        return _guarded(place, lambda: make(find_class(name, folder), None, place, folder))
+    heads = [(key, key_place, value) for key, key_place, value in place.items() if key != "name"]
+    given = next((value for key, _, value in place.items() if key == "name"), None)
+    if len(heads) != 1:
+        raise place.error(
+            "one item of the list must be one network function"
+            + (f", not {len(heads)}: {', '.join(key for key, _, _ in heads)}" if heads else ""),
+            expected="- Name: {parameters} (are the parameters indented deeper than the name?)",
+        )
+    key, key_place, value = heads[0]
+    if key == "branch":
+        if given is not None:
+            raise given.error("a branch has no name")
+        return _branch(value, folder, depth)
+    nf_class = _guarded(key_place, lambda: find_class(key, folder))
+    nf: NF = make(nf_class, value, key_place, folder)
+    if given is None:
+        return nf
+    name = given.value()
+    if not isinstance(name, str) or not valid_name(name):
+        raise given.error(f"{given.kind()} is no name", expected="letters, digits, _, -, . (a letter first)")
+    return nf.named(name)
+
+
+def _branch(place: Located, folder: Path | None, depth: int) -> Branch:
+    from nfuse.flow.traffic import everything
+
+    ways: list[Alternative] = []
+    for item in place:
+        entries = {key: (key_place, value) for key, key_place, value in item.items()}
+        for key, (key_place, _) in entries.items():
+            if key not in ("when", "chain", "otherwise"):
+                valid = ("when", "chain", "otherwise")
+                raise key_place.error(f"unknown key {key!r}", expected=", ".join(valid), near=nearest(key, valid))
+        if "otherwise" in entries:
+            if len(entries) > 1:
+                raise item.error("'otherwise' stands alone: it has no condition and is itself the chain")
+            ways.append(Alternative(everything, _graph(entries["otherwise"][1], folder, depth + 1)))
+        elif "when" in entries:
+            graph = _graph(entries["chain"][1], folder, depth + 1) if "chain" in entries else Graph()
+            ways.append(Alternative(_expression(entries["when"][1]), graph))
+        else:
+            raise item.error("an alternative needs a condition", expected="when: FILTER with chain: [...], or otherwise")
+    if not any(way.graph.parts for way in ways):
+        raise place.error("a branch without any network function")
+    return Branch(tuple(ways))
+
+
+def _expression(place: Located) -> Any:
+    text = place.value()
+    if not isinstance(text, str):
+        raise place.error(f"{place.kind()} is no filter", expected="a pcap filter such as: tcp and dst port 80")
+    try:
+        return as_class(text)
+    except ChainError as error:
+        raise place.error(error.message, error.expected, error.near) from None
+    except (ValueError, TypeError) as error:
+        raise place.error(str(error), expected="a pcap filter such as: tcp and dst port 80") from None
+
+
+def _settings(place: Located) -> dict[str, Any]:
+    settings: dict[str, Any] = {}
+    for key, key_place, value in place.items():
+        if key not in _FILE_SETTINGS:
+            near = nearest(key, _FILE_SETTINGS)
+            raise key_place.error(f"unknown setting {key!r}", expected=", ".join(_FILE_SETTINGS), near=near)
+        if key == "timeouts":
+            settings[key] = _timeouts(value)
+        elif key == "direction":
+            settings[key] = None if value.value() is None else _expression(value)
+        elif key == "two_sided":
+            if not isinstance(value.value(), bool):
+                raise value.error(f"{value.kind()} does not fit", expected="true or false")
+            settings[key] = value.value()
+        else:
+            settings[key] = value.value()
+        _guarded(value, lambda: Chain(None, **{key: settings[key]}))  # noqa: B023  (called at once)
+    return settings
+
+
+def _timeouts(place: Located) -> Timeouts:
+    valid = tuple(Timeouts.__dataclass_fields__)
+    values: dict[str, Any] = {}
+    for key, key_place, value in place.items():
+        if key not in valid:
+            raise key_place.error(f"unknown time-out {key!r}", expected=", ".join(valid), near=nearest(key, valid))
+        values[key] = value.value()
+        _guarded(value, lambda: Timeouts(**values))
+    return Timeouts(**values)
+
+
+# ---------------------------------------------------------------------------------------------------------- writing
+
+
+def to_yaml(chain: Chain) -> str:
+    """Write a chain as YAML text; what has its default value is left out.
+
+    Raises:
+        ChainError: A network function is of a class that a file can't name (defined inside a function).
+    """
+    document: dict[str, Any] = {}
+    if chain.name != "chain":
+        document["name"] = chain.name
+    document["chain"] = _plain_graph(chain.graph)
+    default = Chain(None)
+    settings: dict[str, Any] = {}
+    for key in _FILE_SETTINGS:
+        value = getattr(chain, key)
+        if value == getattr(default, key) or (key == "two_sided" and chain.direction is not None):
+            continue
+        if key == "direction":
+            value = str(value)
+        if key == "timeouts":
+            value = {k: v for k, v in vars(value).items() if v != getattr(default.timeouts, k)}
+        settings[key] = value
+    if settings:
+        document["settings"] = settings
+    return yaml.safe_dump(document, sort_keys=False, width=120, allow_unicode=True)
+
+
+def _plain_graph(graph: Graph) -> list[Any]:
+    out: list[Any] = []
+    for part in graph.parts:
+        if isinstance(part, Branch):
+            ways = []
+            for way in part.alternatives:
+                item: dict[str, Any] = {"when": str(way.when)}
+                if way.graph.parts:
+                    item["chain"] = _plain_graph(way.graph)
+                ways.append(item)
+            out.append({"branch": ways})
+            continue
+        name, values = reference_to(type(part)), parameter_values(part)
+        if part.name:
+            out.append({name: values, "name": part.name})
+        else:
+            out.append({name: values} if values else name)
+    return out

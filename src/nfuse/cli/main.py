@@ -1,0 +1,96 @@
+"""The entry point ``nfuse``: finds the command, turns errors into messages and exit codes."""
+
+from __future__ import annotations
+
+import importlib
+import os
+import sys
+from typing import Any
+
+import click
+
+import nfuse
+
+OK, DIFFERENT, BAD_INPUT, INTERRUPTED = 0, 1, 2, 130
+"""Exit codes: done; a difference or a failed check; usage or bad input; stopped by Ctrl-C (results so far are valid)."""
+
+_COMMANDS = {
+    "demo": "A NAT -> load balancer -> monitor -> firewall chain over a million packets, with proof.",
+    "run": "Run a chain on a capture (or any input port).",
+    "verify": "Show that the compiled chain gives what its NFs give one by one, on your own traffic.",
+    "plan": "Show what the compiler made of a chain.",
+    "bench": "Measure.",
+}
+
+
+class _Lazy(click.Group):
+    """A group whose commands are imported when they are used: ``nfuse --help`` loads nothing else."""
+
+    def list_commands(self, context: click.Context) -> list[str]:
+        return list(_COMMANDS)
+
+    def get_command(self, context: click.Context, name: str) -> click.Command | None:
+        if name not in _COMMANDS:
+            return None
+        module = importlib.import_module(f"nfuse.cli.{name}")
+        command: click.Command = module.command
+        return command
+
+    def resolve_command(self, context: click.Context, args: list[str]) -> Any:
+        try:
+            return super().resolve_command(context, args)
+        except click.UsageError:
+            from nfuse.chain.errors import nearest
+
+            near = nearest(args[0], _COMMANDS) if args else None
+            if near is None:
+                raise
+            context.fail(f"No such command {args[0]!r}. Did you mean {near!r}?")
+
+    def format_commands(self, context: click.Context, formatter: click.HelpFormatter) -> None:
+        with formatter.section("Commands"):
+            formatter.write_dl(list(_COMMANDS.items()))
+
+
+@click.group(
+    cls=_Lazy,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110},
+    epilog="Exit codes: 0 done; 1 a difference or a failed check; 2 usage or bad input; 130 stopped by Ctrl-C.",
+)
+@click.version_option(nfuse.__version__, "--version", message="nfuse %(version)s")
+def group() -> None:
+    """nfuse: network functions, fused.
+
+    You write network functions in Python, you declare a chain, and one compiler turns it into one native data path.
+    """
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """Run a command and exit with its code; errors of the user's input are one message, not a traceback."""
+    try:
+        code = group.main(args=arguments, prog_name="nfuse", standalone_mode=False)
+        code = code if isinstance(code, int) else OK
+    except click.exceptions.Exit as exit_request:
+        code = exit_request.exit_code
+    except click.ClickException as error:
+        error.show()
+        code = BAD_INPUT
+    except (click.Abort, KeyboardInterrupt):
+        click.echo("stopped", err=True)
+        code = INTERRUPTED
+    except BrokenPipeError:  # the reader of our output has gone (| head)
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        code = OK
+    except Exception as error:
+        if os.environ.get("NFUSE_TRACEBACK") == "1" or not is_input_error(error):
+            raise
+        click.echo(f"nfuse: {error}", err=True)
+        code = BAD_INPUT
+    sys.exit(code)
+
+
+def is_input_error(error: Exception) -> bool:
+    """Whether an error is about what the user gave (chain, source of an NF, port), rather than a defect of nfuse."""
+    names = {cls.__name__ for cls in type(error).__mro__}
+    own = type(error).__module__.split(".")[0] == "nfuse"
+    return own and bool(names & {"ChainError", "PortError", "CompileError", "ParameterError", "InputError"})

@@ -1,0 +1,123 @@
+"""What a run did, for people and as JSON."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING, Any
+
+import click
+
+if TYPE_CHECKING:
+    from nfuse.chain.spec import Chain
+    from nfuse.engine.api import RunResult
+
+
+def count(number: float) -> str:
+    """Return a whole number with thousands separated."""
+    return f"{round(number):,}"
+
+
+def size(number: float) -> str:
+    """Return a number of bytes in a readable unit."""
+    for unit in ("B", "kB", "MB", "GB"):
+        if abs(number) < 1000 or unit == "GB":
+            return f"{number:.0f} {unit}" if unit == "B" else f"{number:.1f} {unit}"
+        number /= 1000
+    raise AssertionError
+
+
+def rate(per_second: float) -> str:
+    """Return packets a second in a readable unit."""
+    if per_second >= 1e6:
+        return f"{per_second / 1e6:.2f} million packets/s"
+    if per_second >= 1e4:
+        return f"{per_second / 1e3:.0f} thousand packets/s"
+    return f"{per_second:.0f} packets/s"
+
+
+def table(rows: Iterable[Sequence[object]], indent: int = 2, right: Sequence[int] = ()) -> str:
+    """Align rows in columns; the columns numbered in `right` are flushed right."""
+    texts = [[str(cell) for cell in row] for row in rows]
+    widths = [max(map(len, column)) for column in zip(*texts, strict=True)]
+    lines = []
+    for row in texts:
+        cells = (
+            cell.rjust(width) if index in right else cell.ljust(width)
+            for index, (cell, width) in enumerate(zip(row, widths, strict=True))
+        )
+        lines.append((" " * indent + "  ".join(cells)).rstrip())
+    return "\n".join(lines)
+
+
+def summary(chain: Chain, result: RunResult) -> str:
+    """Return the summary of a run: packets by fate, the conservation equation, sessions, rate."""
+    c = result.counters
+    rows = [
+        ("in", count(c["packets_in"]), size(c["bytes_in"])),
+        ("out", count(c["packets_out"]), size(c["bytes_out"])),
+    ]
+    if c["made"]:
+        rows.append(("made", count(c["made"]), ""))
+    rows.append(("dropped", count(c["dropped"]), ""))
+    if c.get("unmatched"):
+        rows.append(("unmatched", count(c["unmatched"]), ""))
+    lines = [table([(name, packets, "packets" if packets != "1" else "packet", volume) for name, packets, volume in rows],
+                   right=(1, 3))]
+    if result.drops:
+        order = {node.name: node.index for node in chain.nodes}
+        drops = sorted(result.drops.items(), key=lambda item: (order.get(item[0][0], -1), -item[1], item[0]))
+        lines.append("dropped by")
+        lines.append(table([(nf, reason, count(packets)) for (nf, reason), packets in drops], right=(2,)))
+    lines.append(conservation(c))
+    sessions = f"sessions: {count(c['sessions_created'])} created, {count(len(result.flows))} live"
+    ends = [f"{count(c[key])} {key}" for key in ("expired", "evicted", "reopened") if c.get(key)]
+    lines.append(sessions + (f" ({', '.join(ends)})" if ends else ""))
+    if len(result.logs):
+        lines.append(f"alerts: {count(len(result.logs))}")
+    if result.run_seconds:
+        each = 1e9 * result.run_seconds / max(1, c["packets_in"])
+        lines.append(
+            f"rate: {rate(result.rate)} ({result.run_seconds:.3f} s, {count(each)} ns a packet, ports included); "
+            f"engine {result.engine} ready after {result.compile_seconds:.2f} s"
+        )
+    lines += [f"note: {warning}" for warning in result.warnings]
+    if result.interrupted:
+        lines.append("stopped by Ctrl-C: the output and these numbers hold for what was processed so far")
+    return "\n".join(lines)
+
+
+def conservation(c: dict[str, int]) -> str:
+    """Return the equation that must hold for each run, with its numbers."""
+    left, right = c["packets_in"] + c["made"], c["packets_out"] + c["dropped"]
+    return (
+        "packets in + made = out + dropped: "
+        f"{count(c['packets_in'])} + {count(c['made'])} {'=' if left == right else '≠'} "
+        f"{count(c['packets_out'])} + {count(c['dropped'])}"
+    )
+
+
+def as_dict(chain: Chain, result: RunResult) -> dict[str, Any]:
+    """Return a run's numbers as plain data (for ``--json``)."""
+    drops: dict[str, dict[str, int]] = {}
+    for (nf, reason), packets in sorted(result.drops.items()):
+        drops.setdefault(nf, {})[reason] = packets
+    return {
+        "chain": chain.name,
+        "nfs": [node.name for node in chain.nodes],
+        "engine": result.engine,
+        "counters": dict(result.counters),
+        "drops": drops,
+        "conserved": result.conserved,
+        "sessions_live": len(result.flows),
+        "alerts": len(result.logs),
+        "compile_seconds": round(result.compile_seconds, 6),
+        "run_seconds": round(result.run_seconds, 6),
+        "packets_per_second": round(result.rate, 1),
+        "warnings": list(result.warnings),
+        "interrupted": result.interrupted,
+    }
+
+
+def say(text: str = "", *, error: bool = False) -> None:
+    """Print a line for people."""
+    click.echo(text, err=error)
