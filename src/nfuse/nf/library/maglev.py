@@ -1,0 +1,107 @@
+"""Maglev: a consistent-hashing load balancer (NSDI '16)."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from nfuse import NF, Address, Array, PortRange, Prefix, tcp, u8, u16, u32, udp
+from nfuse.nf.library.bits import mix
+from nfuse.nf.library.maglev_table import build_table, is_prime, parse_backends
+
+OUT, UP, DRAINING = 0, 1, 2
+"""States of a backend: down or removed; taking flows; keeping its flows but taking no new ones."""
+
+
+class Maglev(NF):
+    """Spread flows to a virtual address over backends, by the look-up table of the Maglev paper, section 3.4.
+
+    The destination of a flow to `vip` (and `ports`) becomes its backend's address and port; replies are translated
+    back. A flow stays with its backend while that is up or draining, whatever becomes of the table; when it is down, or
+    no longer listed, the flow moves to another at its next packet.
+    """
+
+    traffic = tcp | udp
+    vip: Prefix
+    backends: list[str]
+    ports: PortRange = PortRange(0, 65535)
+    down: list[str] = []
+    draining: list[str] = []
+    size: u32 = 65537
+
+    class State:
+        """The look-up table of slots, and the slots. A slot belongs to one address and port for good."""
+
+        table: Array[u16]
+        address: Array[Address]
+        port: Array[u16]
+        state: Array[u8]
+        slots: u32
+        alive: u32  # backends that take new flows
+
+    class Session:
+        """1 + slot of the backend, 0 if the flow is not balanced."""
+
+        backend: u16
+
+    def on_start(self):
+        """Build the table."""
+        if not is_prime(self.size) or self.size > 5_000_011:
+            raise ValueError(f"size: {self.size} is not a prime number up to 5000011 (NSDI '16 section 3.4)")
+        self.table.reserve(self.size)
+        for array in (self.address, self.port, self.state):
+            array.reserve(4096)
+        self.on_update()
+
+    def on_update(self):
+        """Give new backends slots, set the states, and build the table anew."""
+        backends = {backend.name: backend for backend in parse_backends(self.backends)}
+        for name in [b.name for key in ("down", "draining") for b in parse_backends(getattr(self, key), key)]:
+            if name not in backends:
+                raise ValueError(f"{name} is not one of the backends: {', '.join(backends) or 'there are none'}")
+        if any(b.address.version != self.vip.version for b in backends.values()):
+            raise ValueError(f"backends: the addresses must be of the family of vip, IPv{self.vip.version}")
+        if self.size != len(self.table.view):
+            raise ValueError("size: it can't change while the chain runs")
+        known = {(self.address[i], self.port[i]): i for i in range(self.slots)}
+        for backend in backends.values():
+            if (key := (backend.address, backend.port)) not in known:
+                slot = known[key] = self.slots
+                self.address[slot], self.port[slot] = key
+                self.slots = slot + 1
+        self.state.view[:] = OUT
+        down, draining = ({b.name for b in parse_backends(names)} for names in (self.down, self.draining))
+        members = []
+        for name, backend in backends.items():
+            slot = known[backend.address, backend.port]
+            self.state[slot] = OUT if name in down else DRAINING if name in draining else UP
+            if self.state[slot] == UP:
+                members.append((name, backend.weight, slot))
+        self.alive = len(members)
+        self.table.view[:] = build_table(members, self.size).astype(np.uint16)
+
+    def on_flow(self, pkt, flow):
+        """Choose a backend for a flow to the virtual address."""
+        if pkt.ip.dst in self.vip and pkt.dport in self.ports:
+            self.choose(flow, pkt.ip.src, pkt.ip.dst, pkt.sport, pkt.dport, pkt.ip.proto)
+
+    def on_change(self, flow):
+        """Leave the flow where it is unless its backend is out."""
+        if flow.backend and self.state[flow.backend - 1] == OUT:
+            self.choose(flow, flow.ip_src, flow.ip_dst, flow.sport, flow.dport, flow.proto)
+
+    def choose(self, flow, src, dst, sport, dport, proto):
+        """Look the 5-tuple up in the table and send the flow there."""
+        slot = self.table[hash_flow(src, dst, sport, dport, proto) % self.size]
+        flow.backend = 1 + slot
+        if self.alive == 0:
+            flow.drop("no backend")
+        elif self.port[slot]:
+            flow.modify(ip_dst=self.address[slot], dport=self.port[slot])
+        else:
+            flow.modify(ip_dst=self.address[slot])
+
+
+def hash_flow(src, dst, sport, dport, proto):
+    """Mix a 5-tuple to 31 bits."""
+    word = (src.lo ^ src.hi * 3) * 0x2545F4914F6CDD1D + (dst.lo ^ dst.hi * 5)
+    return mix(mix(word) ^ (sport << 48 | dport << 32 | proto << 24) ^ word)

@@ -1,0 +1,235 @@
+"""MazuNat: source NAPT with endpoint-independent mapping."""
+
+from __future__ import annotations
+
+import ipaddress
+
+from nfuse import (
+    NF,
+    Address,
+    Array,
+    HashMap,
+    PortRange,
+    Prefix,
+    boolean,
+    five_tuple,
+    icmp,
+    ip,
+    ipv4,
+    sport,
+    tcp,
+    u8,
+    u16,
+    u32,
+    u64,
+    udp,
+)
+from nfuse.nf.library.bits import lowest_bit, mix
+
+WORDS = 512
+"""Words of 64 bits for the ports of one parity."""
+ALL = 0xFFFFFFFFFFFFFFFF
+SLOTS = 1024
+"""Most public addresses a translator can have had."""
+
+
+class MazuNat(NF):
+    """Translate flows opened from inside to a pool of public addresses (RFC 3022 NAPT for TCP, UDP and ICMP echo).
+
+    All flows of one inside endpoint (address, port, protocol) share one public address and port while any of them lives
+    (RFC 4787 REQ-1, RFC 5382 REQ-1, RFC 5508 REQ-1): endpoint-independent mapping. An inside host keeps one public
+    address while that has ports left (REQ-2, paired), and an even port stays even (section 4.2.2). What comes to a pool
+    address without a flow is dropped; all other traffic passes as it is.
+    """
+
+    traffic = ipv4 & (tcp | udp | icmp)
+    session = {"flow": five_tuple, "endpoint": (ip.src, sport, ip.proto)}
+    public: str | list[str]
+    inside: Prefix = Prefix("0.0.0.0/0")
+    ports: PortRange = PortRange(1024, 65535)
+
+    class State:
+        """Slots are public addresses. Each has six queues of ports: TCP, UDP, ICMP by even and odd."""
+
+        address: Array[Address]
+        active: Array[u8]
+        members: HashMap[Address, u16]  # the pool: address -> slot
+        order: Array[u16]  # slots of the pool
+        slots: u32
+        first: Array[u16]  # lowest even, lowest odd port
+        count: Array[u32]  # how many of each
+        taken: Array[u64]  # by queue: one bit a port
+        used: Array[u32]  # by queue: ports taken
+        hint: Array[u32]  # by queue: where to look first, so that a port that came back rests longest
+
+    class Session:
+        """Whether the flow counts among those of its endpoint."""
+
+        translated: boolean
+
+    class Endpoint:
+        """An inside endpoint: its public address and port (0: none), and its flows."""
+
+        flows: u32
+        slot: u16
+        port: u16
+
+    def on_start(self):
+        """Lay out the pool."""
+        low, high = self.ports.low, self.ports.high
+        if low < 1:
+            raise ValueError("ports: port 0 can't be used")
+        first = [low + (low & 1), low + (~low & 1)]
+        self.first.fill(first)
+        self.count.fill([max(0, (high - port) // 2 + 1) for port in first])
+        self.on_update()
+
+    def on_update(self):
+        """Change the pool: an address that stays keeps its ports; flows of one that goes get another."""
+        pool = pool_addresses(self.public)
+        low = min(self.first.view)
+        if (self.ports.low, len(self.ports)) != (low, sum(self.count.view)):
+            raise ValueError("ports: the range can't change while the chain runs")
+        known = {self.address[i]: i for i in range(self.slots)}
+        new = [address for address in pool if address not in known]
+        self.slots = self.add_slots(new)
+        known |= {address: len(known) + i for i, address in enumerate(new)}
+        self.active.view[:] = 0
+        self.order.fill([known[address] for address in pool])
+        self.members.fill({address: known[address] for address in pool})
+        for slot in self.order:
+            self.active[slot] = 1
+
+    def add_slots(self, addresses):
+        """Make room for more public addresses; return how many slots there are then. Plain Python."""
+        before, slots = self.slots, self.slots + len(addresses)
+        if slots > SLOTS:
+            raise ValueError(f"public: more than {SLOTS} addresses since the start")
+        for array, each in (
+            (self.address, 1),
+            (self.active, 1),
+            (self.taken, 6 * WORDS),
+            (self.used, 6),
+            (self.hint, 6),
+        ):
+            old = array.view.copy()
+            array.reserve(slots * each)
+            array.view[: len(old)] = old
+        for slot, address in enumerate(addresses, before):
+            self.address[slot] = address
+            for queue in range(slot * 6, slot * 6 + 6):
+                count = self.count[queue & 1]
+                self.taken.view[queue * WORDS + (count >> 6) : (queue + 1) * WORDS] = ALL
+                if count & 63:
+                    self.taken[queue * WORDS + (count >> 6)] = -1 << (count & 63)
+        return slots
+
+    def on_flow(self, pkt, flow):
+        """Map the endpoint of a flow from inside, at its first flow to a public port."""
+        if pkt.ip.dst in self.members:
+            flow.drop("unsolicited")
+        elif not pkt.reverse and pkt.ip.src in self.inside:
+            if pkt.icmp and pkt.icmp.type != 8:  # of ICMP queries, only echo has an identifier to translate
+                return
+            if flow.endpoint.port == 0:
+                self.allocate(flow, pkt.ip.src, pkt.sport, pkt.ip.proto)
+            if flow.endpoint.port:
+                flow.translated = True
+                flow.endpoint.flows += 1
+            self.translate(flow)
+
+    def on_change(self, flow):
+        """Move the endpoint if its public address has left the pool."""
+        if flow.translated:
+            if flow.endpoint.port and not self.active[flow.endpoint.slot]:
+                self.give_back(flow)
+            if flow.endpoint.port == 0:
+                self.allocate(flow, flow.ip_src, flow.sport, flow.proto)
+            self.translate(flow)
+
+    def translate(self, flow):
+        """Record the endpoint's public address and port."""
+        if flow.endpoint.port:
+            flow.modify(ip_src=self.address[flow.endpoint.slot], sport=flow.endpoint.port)
+        else:
+            flow.drop("no port left")
+
+    def on_end(self, flow):
+        """Free the public port with the endpoint's last flow."""
+        if flow.translated:
+            flow.endpoint.flows -= 1
+            if flow.endpoint.flows == 0 and flow.endpoint.port:
+                self.give_back(flow)
+
+    def allocate(self, flow, src, sport, proto):
+        """Give the endpoint a port: of its host's address, of its parity, if there is one."""
+        size = len(self.order)
+        start = mix(src.lo) % size
+        for turn in range(2 * size):
+            slot = self.order[(start + (turn >> 1)) % size]
+            port = self.take(slot, proto, (sport ^ turn) & 1)
+            if port:
+                flow.endpoint.slot = slot
+                flow.endpoint.port = port
+                return
+
+    def take(self, slot, proto, parity):
+        """Take the next free port of a public address, 0 if none of this parity is left."""
+        queue = queue_of(slot, proto, parity)
+        if self.used[queue] >= self.count[parity]:
+            return 0
+        at = self.hint[queue]
+        word = at >> 6
+        free = ~self.taken[queue * WORDS + word] & (-1 << (at & 63))
+        while free == 0:
+            word = word + 1 if (word + 1) * 64 < self.count[parity] else 0
+            free = ~self.taken[queue * WORDS + word]
+        at = word * 64 + lowest_bit(free)
+        self.taken[queue * WORDS + word] |= 1 << (at & 63)
+        self.used[queue] += 1
+        self.hint[queue] = at + 1 if at + 1 < self.count[parity] else 0
+        return self.first[parity] + 2 * at
+
+    def give_back(self, flow):
+        """Free the endpoint's port."""
+        port = flow.endpoint.port
+        queue = queue_of(flow.endpoint.slot, flow.proto, port & 1)
+        at = (port - self.first[port & 1]) >> 1
+        self.taken[queue * WORDS + (at >> 6)] &= ~(1 << (at & 63))
+        self.used[queue] -= 1
+        flow.endpoint.port = 0
+
+
+def queue_of(slot, proto, parity):
+    """Return the number of the queue of an address, protocol and parity."""
+    return (slot * 3 + (0 if proto == 6 else 1 if proto == 17 else 2)) * 2 + parity
+
+
+def pool_addresses(texts: list[str]) -> list[ipaddress.IPv4Address]:
+    """Read addresses, prefixes (``203.0.113.0/28``) and ranges (``203.0.113.1-203.0.113.9``) in the order given.
+
+    Raises:
+        ValueError: an item is none of these, there are none or too many, or an address comes twice.
+    """
+    found: dict[ipaddress.IPv4Address, None] = {}
+    for number, text in enumerate([texts] if isinstance(texts, str) else texts, 1):
+        try:
+            if "-" in str(text):
+                low, high = (ipaddress.IPv4Address(part.strip()) for part in str(text).split("-"))
+            else:
+                net = ipaddress.IPv4Network(str(text))
+                low, high = net.network_address, net.broadcast_address
+            span = range(int(low), int(high) + 1)
+            if not 1 <= len(span) <= SLOTS:
+                raise ValueError
+        except ValueError:
+            raise ValueError(
+                f"public, item {number}: {text!r} is not an IPv4 address, prefix or range low-high of at most {SLOTS}"
+            ) from None
+        for address in map(ipaddress.IPv4Address, span):
+            if address in found:
+                raise ValueError(f"public, item {number}: {address} is in the pool already")
+            found[address] = None
+    if not 1 <= len(found) <= SLOTS:
+        raise ValueError(f"public: expected 1 to {SLOTS} addresses, got {len(found)}")
+    return list(found)
