@@ -12,8 +12,8 @@ from hypothesis.stateful import Bundle, RuleBasedStateMachine, consumes, invaria
 
 from nfuse.flow import index
 from nfuse.memory.arena import Arena
-from nfuse.memory.raw import load32, violations
 from nfuse.memory.jit import JIT, native
+from nfuse.memory.raw import load32, violations
 
 SIZE = 128
 OFFSET = 28
@@ -171,7 +171,7 @@ def test_candidate_is_the_first_match() -> None:
     assert index.candidate(*at) == 9 << 2
 
 
-@pytest.mark.parametrize("keys,buckets", [(0, 1), (1, 1), (8, 1), (9, 2), (2000, 256), (2_000_000, 1 << 18)])
+@pytest.mark.parametrize(("keys", "buckets"), [(0, 1), (1, 1), (8, 1), (9, 2), (2000, 256), (2_000_000, 1 << 18)])
 def test_sized(keys: int, buckets: int) -> None:
     assert index.sized(keys) == buckets
     assert index.sized(keys, keys * 3 // 2) in (buckets, 2 * buckets)

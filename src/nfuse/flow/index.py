@@ -9,8 +9,8 @@ A bucket is 64 bytes: twelve slots, each a one-byte tag and a u32 value, and a c
 | 16 | 12 values, u32 |
 
 One-byte tags put twelve entries into a line (full tags would allow seven), so that the table takes half the memory and
-cache; a tag deceives one time in 256, and the key in the FCB decides. The tags are compared eight at a time inside a
-64-bit word, without branches. Probing goes on to the next bucket only where the overflow count is not 0; deletion
+cache; a tag deceives one time in 256, and the key in the FCB decides. All tags are compared
+at once, without branches. Probing goes on to the next bucket only where the overflow count is not 0; deletion
 lowers the counts that insertion raised, so there are no tombstones and the table never needs cleaning.
 
 A value of the flow table is ``FCB number << 2 | kind``: kind 0 is the opener's key, 1 the reply key, 2 the old reply
@@ -29,6 +29,7 @@ each. All functions take ``base`` (address of the buckets, 64-aligned, zeroed at
 from __future__ import annotations
 
 from nfuse.memory.jit import native
+from nfuse.memory.lanes import equal_bytes
 from nfuse.memory.raw import ctz, i64, load32, load64, lsr, mulhi, store8, store16, store32, store64
 
 BUCKET = 64
@@ -40,10 +41,7 @@ OPENER, REPLY, OLD_REPLY = 0, 1, 2
 
 _OVERFLOW = 12
 _VALUES = 16
-_ONES = 0x0101010101010101
-_LOW7 = 0x7F7F7F7F7F7F7F7F
-_HIGH = 0x8080808080808080 - (1 << 64)
-_HIGH4 = 0x80808080
+_ALL = (1 << SLOTS) - 1
 _MASK48 = (1 << 48) - 1
 
 # Odd 64-bit constants with an even mix of bits (from the fraction of pi). The high bits of K1 and K5 are set where the
@@ -61,7 +59,7 @@ def sized(keys: int, most: int | None = None) -> int:
 
     Args:
         keys: Keys at which the load is still at most 0.7 (two per session).
-        most: Keys that may be there at the very worst (three per session, where re-routes are possible); default `keys`.
+        most: Keys there at the very worst (three per session, where re-routes are possible); default `keys`.
 
     Returns:
         Buckets; the table takes ``buckets * BUCKET`` bytes.
@@ -141,32 +139,22 @@ def bucket(base: int, mask: int, h: int) -> int:
 
 
 @native
-def tag_pattern(h: int) -> int:
-    """Return the tag of hash `h`, repeated in all 8 bytes of a word."""
-    tag = lsr(h, 56)
-    return i64((tag + i64(tag == 0)) * _ONES)
+def tag(h: int) -> int:
+    """Return the tag of hash `h`: its top byte, 1 where that is 0."""
+    top = lsr(h, 56)
+    return top + i64(top == 0)
 
 
 @native
-def _zero_bytes(x: int) -> int:
-    """Return a word with the top bit of each byte set where that byte of `x` is 0 (exact: no borrow between bytes)."""
-    return ~(i64((x & _LOW7) + _LOW7) | x) & _HIGH
-
-
-@native
-def matches(at: int, pattern: int) -> int:
-    """Compare all tags of the bucket at address `at`: a set of matching slots for :func:`slot_value`.
-
-    Bit 8i + 7 stands for slot i, bit 8i + 3 for slot 8 + i. Clear the lowest bit to go on to the next match.
-    """
-    return _zero_bytes(load64(at) ^ pattern) | ((_zero_bytes(load64(at + 8) ^ pattern) & _HIGH4) >> 4)
+def matches(at: int, wanted: int) -> int:
+    """Compare all tags of the bucket at address `at` with `wanted` (0: free slots): bit i stands for slot i."""
+    return equal_bytes(at, wanted) & _ALL
 
 
 @native
 def slot_value(at: int, found: int) -> int:
     """Return the address of the value that the lowest bit of `found` (not 0; see :func:`matches`) stands for."""
-    bit = ctz(found)
-    return at + (_VALUES + 32) + ((bit >> 1) & ~3) - ((bit & 4) << 3)
+    return at + _VALUES + (ctz(found) << 2)
 
 
 @native
@@ -177,7 +165,7 @@ def candidate(base: int, mask: int, h: int) -> int:
     leaves its key behind in its FCB.
     """
     at = bucket(base, mask, h)
-    found = matches(at, tag_pattern(h))
+    found = matches(at, tag(h))
     if found == 0:
         return 0
     return load32(slot_value(at, found))
@@ -199,17 +187,17 @@ def find4(base: int, mask: int, h: int, pool: int, size: int, offset: int, strid
         b: Ports.
         c: Protocol and side.
     """
-    pattern = tag_pattern(h)
+    wanted = tag(h)
     number = h & mask
     left = mask
     while True:
         at = base + (number << 6)
-        found = matches(at, pattern)
+        found = matches(at, wanted)
         while found != 0:
             value = load32(slot_value(at, found))
             if same4(pool + (value >> 2) * size + offset + (value & 3) * stride, a, b, c) != 0:
                 return value
-            found &= i64(found - 1)
+            found &= found - 1
         if load32(at + _OVERFLOW) == 0 or left == 0:
             return 0
         left -= 1
@@ -232,17 +220,17 @@ def find6(
     e: int,
 ) -> int:
     """Look an IPv6 key up: its value, or 0. As :func:`find4`, with the five words of an IPv6 key."""
-    pattern = tag_pattern(h)
+    wanted = tag(h)
     number = h & mask
     left = mask
     while True:
         at = base + (number << 6)
-        found = matches(at, pattern)
+        found = matches(at, wanted)
         while found != 0:
             value = load32(slot_value(at, found))
             if same6(pool + (value >> 2) * size + offset + (value & 3) * stride, a, b, c, d, e) != 0:
                 return value
-            found &= i64(found - 1)
+            found &= found - 1
         if load32(at + _OVERFLOW) == 0 or left == 0:
             return 0
         left -= 1
@@ -267,7 +255,7 @@ def insert(base: int, mask: int, h: int, value: int) -> int:
         if free != 0:
             where = slot_value(at, free)
             store32(where, value)
-            store8(at + ((where - at - _VALUES) >> 2), tag_pattern(h))
+            store8(at + ((where - at - _VALUES) >> 2), tag(h))
             return 1
         store32(at + _OVERFLOW, load32(at + _OVERFLOW) + 1)
         if left == 0:
@@ -281,31 +269,31 @@ def insert(base: int, mask: int, h: int, value: int) -> int:
 
 
 @native
-def _entry(at: int, pattern: int, value: int) -> int:
+def _entry(at: int, wanted: int, value: int) -> int:
     """Return the address of `value` in the bucket at address `at`, or 0."""
-    found = matches(at, pattern)
+    found = matches(at, wanted)
     while found != 0:
         where = slot_value(at, found)
         if load32(where) == value:
             return where
-        found &= i64(found - 1)
+        found &= found - 1
     return 0
 
 
 @native
 def remove(base: int, mask: int, h: int, value: int) -> int:
     """Take out the entry (h, value). Returns 1, or 0 if it is not there (then nothing has changed)."""
-    pattern = tag_pattern(h)
+    wanted = tag(h)
     number = h & mask
     passed = 0
     at = base + (number << 6)
-    where = _entry(at, pattern, value)
+    where = _entry(at, wanted, value)
     while where == 0:
         if load32(at + _OVERFLOW) == 0 or passed == mask:
             return 0
         passed += 1
         at = base + (((number + passed) & mask) << 6)
-        where = _entry(at, pattern, value)
+        where = _entry(at, wanted, value)
     store32(where, 0)
     store8(at + ((where - at - _VALUES) >> 2), 0)
     for step in range(passed):
