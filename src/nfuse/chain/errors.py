@@ -2,16 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from difflib import get_close_matches
+from nfuse.nf.errors import nearest
 
-
-def nearest(word: str, valid: Iterable[str]) -> str | None:
-    """Return the valid name that is most like `word`, or None where none is like it (case does not count)."""
-    names = list(valid)
-    folded = {name.casefold(): name for name in names}
-    near = get_close_matches(word.casefold(), folded, n=1, cutoff=0.55)
-    return folded[near[0]] if near else None
+__all__ = ["ChainError", "nearest"]
 
 
 class ChainError(Exception):

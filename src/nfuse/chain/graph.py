@@ -1,8 +1,8 @@
 """The shape of a chain: network functions in sequence, and branches by traffic class.
 
-``A() >> B() >> branch((tcp, C() >> D()), (udp, E())) >> F()`` builds a :class:`Graph`: a sequence whose parts are network
-functions and branches; each alternative of a branch is a graph again. Graphs are values: two of the same shape, with
-equal network functions and equal classes, are equal.
+``A() >> B() >> branch((tcp, C() >> D()), (udp, E())) >> F()`` builds a :class:`Graph`: a sequence whose parts are
+network functions and branches; each alternative of a branch is a graph again. Graphs are values: two of the same shape,
+with equal network functions and equal classes, are equal.
 """
 
 from __future__ import annotations

@@ -45,7 +45,9 @@ def find_class(reference: str, folder: Path | None = None) -> type[NF]:
     found: object = module
     for part in class_name.split("."):
         if not hasattr(found, part):
-            classes = [name for name, value in vars(module).items() if isinstance(value, type) and issubclass(value, NF)]
+            classes = [
+                name for name, value in vars(module).items() if isinstance(value, type) and issubclass(value, NF)
+            ]
             raise ChainError(
                 f"module {module_name!r} has no {class_name!r}",
                 expected=f"a network function of {module.__file__}",

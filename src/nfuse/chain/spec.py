@@ -24,7 +24,8 @@ class Timeouts:
     """Seconds after its last packet until a session ends, by protocol and state.
 
     The defaults follow RFC 5382 (TCP: 2 h 4 min established, 4 min in transition), RFC 4787 (UDP: 5 min; 2 min is the
-    least) and RFC 5508 (ICMP: 60 s). A session is new until it has been answered (TCP: and the opener has acknowledged).
+    least) and RFC 5508 (ICMP: 60 s). A session is new until it has been answered (TCP: and its opener has acknowledged
+    that).
     """
 
     tcp_new: float = 240

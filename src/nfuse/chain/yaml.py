@@ -150,7 +150,9 @@ def _branch(place: Located, folder: Path | None, depth: int) -> Branch:
             graph = _graph(entries["chain"][1], folder, depth + 1) if "chain" in entries else Graph()
             ways.append(Alternative(_expression(entries["when"][1]), graph))
         else:
-            raise item.error("an alternative needs a condition", expected="when: FILTER with chain: [...], or otherwise")
+            raise item.error(
+                "an alternative needs a condition", expected="when: FILTER with chain: [...], or otherwise"
+            )
     if not any(way.graph.parts for way in ways):
         raise place.error("a branch without any network function")
     return Branch(tuple(ways))
@@ -229,11 +231,16 @@ def to_yaml(chain: Chain) -> str:
 
 
 def _plain_graph(graph: Graph) -> list[Any]:
+    from nfuse.flow.traffic import everything
+
     out: list[Any] = []
     for part in graph.parts:
         if isinstance(part, Branch):
             ways = []
             for way in part.alternatives:
+                if way.when == everything:
+                    ways.append({"otherwise": _plain_graph(way.graph)})
+                    continue
                 item: dict[str, Any] = {"when": str(way.when)}
                 if way.graph.parts:
                     item["chain"] = _plain_graph(way.graph)

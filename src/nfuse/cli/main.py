@@ -12,7 +12,7 @@ import click
 import nfuse
 
 OK, DIFFERENT, BAD_INPUT, INTERRUPTED = 0, 1, 2, 130
-"""Exit codes: done; a difference or a failed check; usage or bad input; stopped by Ctrl-C (results so far are valid)."""
+"""Exit codes: done; a difference or a failed check; usage or bad input; stopped by Ctrl-C (what is there is valid)."""
 
 _COMMANDS = {
     "demo": "A NAT -> load balancer -> monitor -> firewall chain over a million packets, with proof.",

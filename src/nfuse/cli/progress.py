@@ -11,7 +11,8 @@ from typing import Protocol
 class Progress(Protocol):
     """Called from time to time with packets so far, and the input's position and size (0: unknown)."""
 
-    def __call__(self, packets: int, position: int, size: int) -> None: ...
+    def __call__(self, packets: int, position: int, size: int) -> None:
+        """Take note of how far the run has got."""
 
 
 @contextmanager

@@ -61,8 +61,12 @@ def summary(chain: Chain, result: RunResult) -> str:
     rows.append(("dropped", count(c["dropped"]), ""))
     if c.get("unmatched"):
         rows.append(("unmatched", count(c["unmatched"]), ""))
-    lines = [table([(name, packets, "packets" if packets != "1" else "packet", volume) for name, packets, volume in rows],
-                   right=(1, 3))]
+    lines = [
+        table(
+            [(name, packets, "packets" if packets != "1" else "packet", volume) for name, packets, volume in rows],
+            right=(1, 3),
+        )
+    ]
     if result.drops:
         order = {node.name: node.index for node in chain.nodes}
         drops = sorted(result.drops.items(), key=lambda item: (order.get(item[0][0], -1), -item[1], item[0]))

@@ -1,0 +1,45 @@
+"""What several commands take: a chain, a limit, a direction."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import click
+
+if TYPE_CHECKING:
+    from nfuse.chain.spec import Chain
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+CHAIN = click.argument("chain_file", metavar="CHAIN")
+INPUT = click.option(
+    "-i", "--input", "source", metavar="IN", required=True, help="A capture, or any input port: gen:?flows=1000"
+)
+REVERSE_INPUT = click.option(
+    "--reverse-in", metavar="IN", help="Packets of the reverse direction: the chain sits between two networks."
+)
+DIRECTION = click.option(
+    "--direction", metavar="FILTER", help="A pcap filter that is true for packets of the reverse direction (one input)."
+)
+LIMIT = click.option("--limit", type=click.IntRange(min=1), metavar="N", help="Stop after N packets.")
+JSON = click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
+
+
+def chain_from(file: str, direction: str | None = None, two_sided: bool = False) -> Chain:
+    """Load a chain file and apply the command line's settings to it."""
+    from nfuse.chain.yaml import load_chain
+
+    chain = load_chain(file)
+    if direction is not None:
+        chain = chain.with_settings(direction=direction)
+    if two_sided:
+        chain = chain.with_settings(two_sided=True)
+    return chain
+
+
+def pair(forward: str | None, reverse: str | None) -> Any:
+    """Return one port, a pair of ports, or None."""
+    if reverse is None:
+        return forward
+    return (forward if forward is not None else "null:", reverse)

@@ -1,0 +1,79 @@
+"""Alerts as EVE JSON: one JSON object a line, in the style of Suricata, for log shippers that know it.
+
+See https://docs.suricata.io (EVE JSON format): ``timestamp``, ``event_type``, the 5-tuple, ``alert.signature``.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import json
+import sys
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from typing import Any
+
+from numpy.typing import NDArray
+
+from nfuse.chain.errors import ChainError
+from nfuse.chain.spec import Chain
+from nfuse.nf.compile import analyse
+
+_PROTOCOLS = {1: "ICMP", 4: "IPIP", 6: "TCP", 17: "UDP", 41: "IPv6", 58: "ICMPv6"}
+
+
+def events(chain: Chain, logs: NDArray[Any]) -> Iterator[dict[str, Any]]:
+    """Yield the events of log records (``nfuse.nf.abi.LOG_DTYPE``) as plain data.
+
+    ``nfuse.nf`` is the network function's name in the chain, ``nfuse.value`` what it logged beside the signature;
+    ``nfuse.ns`` the exact time (ns since the epoch), as ``timestamp`` has microseconds only.
+    """
+    signatures = [analyse(type(node.nf)).signatures for node in chain.nodes]
+    for record in logs:
+        node = chain.nodes[int(record["nf"])]
+        signature = int(record["signature"])
+        proto = int(record["proto"])
+        nanoseconds = int(record["clock"])
+        yield {
+            "timestamp": _stamp(nanoseconds),
+            "event_type": "alert",
+            "src_ip": _address(record["src"]),
+            "src_port": int(record["sport"]),
+            "dest_ip": _address(record["dst"]),
+            "dest_port": int(record["dport"]),
+            "proto": _PROTOCOLS.get(proto, f"{proto:03d}"),
+            "alert": {
+                "action": "allowed",
+                "signature_id": signature,
+                "signature": signatures[node.index][signature - 1],
+            },
+            "nfuse": {"chain": chain.name, "nf": node.name, "value": int(record["value"]), "ns": nanoseconds},
+        }
+
+
+def write_alerts(path: str, chain: Chain, logs: NDArray[Any]) -> int:
+    """Append the events of `logs` to a file (``-``: standard output), one JSON object a line; return how many.
+
+    Raises:
+        ChainError: The file can't be written.
+    """
+    lines = [json.dumps(event) + "\n" for event in events(chain, logs)]
+    if path == "-":
+        sys.stdout.writelines(lines)
+        return len(lines)
+    try:
+        with open(path, "a", encoding="utf-8") as file:
+            file.writelines(lines)
+    except OSError as error:
+        raise ChainError(f"alerts can't be written: {error.strerror}", file=path) from None
+    return len(lines)
+
+
+def _stamp(nanoseconds: int) -> str:
+    seconds, rest = divmod(nanoseconds, 1_000_000_000)
+    moment = datetime.fromtimestamp(seconds, UTC)
+    return f"{moment:%Y-%m-%dT%H:%M:%S}.{rest // 1000:06d}+0000"
+
+
+def _address(raw: Any) -> str:
+    address = ipaddress.IPv6Address(bytes(raw))
+    return str(address.ipv4_mapped or address)
