@@ -6,7 +6,25 @@ from nfuse.memory.jit import native
 from nfuse.memory.raw import load8, load16, load16be, load32, load32be, load64, load64be, store8
 from nfuse.packet.address import V4_PREFIX
 from nfuse.packet.checksum import delta16, ip_end
-from nfuse.packet.desc import ADDR, F_FRAG, F_IP4, F_IP6, F_L4, F_UDP, FLAGS, L3, L4, LEN, PAY
+from nfuse.packet.desc import (
+    ADDR,
+    DPORT,
+    F_FRAG,
+    F_IP,
+    F_IP4,
+    F_IP6,
+    F_L4,
+    F_LATER,
+    F_MALFORMED,
+    F_UDP,
+    FLAGS,
+    L3,
+    L4,
+    LEN,
+    PAY,
+    PROTO,
+    SPORT,
+)
 from nfuse.packet.write import l4_delta
 
 
@@ -88,6 +106,23 @@ def payload_set(P: int, index: int, value: int) -> int:
         shift = 0 if (load16(P + PAY) + index - load16(P + L4)) & 1 else 8
         l4_delta(P, delta16(old << shift, (value & 0xFF) << shift), 0)
     return 1
+
+
+@native
+def has_l4(P: int, proto: int, size: int) -> int:
+    """Return 1 if an L4 header of `size` bytes with protocol number `proto` is whole (never in a later fragment)."""
+    flags = load32(P + FLAGS)
+    if not flags & F_IP or flags & (F_LATER | F_MALFORMED) or load8(P + PROTO) != proto:
+        return 0
+    return 1 if load16(P + L4) + size <= min(ip_end(P), load32(P + LEN)) else 0
+
+
+@native
+def has_udp(P: int, port: int, size: int) -> int:
+    """Return 1 if P is UDP from or to `port` and `size` bytes of its payload are in memory."""
+    if not load32(P + FLAGS) & F_UDP or (load16(P + SPORT) != port and load16(P + DPORT) != port):
+        return 0
+    return 1 if payload_captured(P) >= size else 0
 
 
 @native
