@@ -6,8 +6,12 @@ import numpy as np
 
 from nfuse import NF, Address, Array, PortRange, Prefix, tcp, u8, u16, u32, udp
 from nfuse.nf.library.bits import mix
-from nfuse.nf.library.maglev_table import build_table, is_prime, parse_backends
+from nfuse.nf.library.maglev_table import FREE, build_table, is_prime, parse_backends
 
+NONE = FREE
+"""In place of a slot's number: none was there."""
+SLOTS = 4096
+"""Most backends a balancer can have had."""
 OUT, UP, DRAINING = 0, 1, 2
 """States of a backend: down or removed; taking flows; keeping its flows but taking no new ones."""
 
@@ -36,10 +40,9 @@ class Maglev(NF):
         port: Array[u16]
         state: Array[u8]
         slots: u32
-        alive: u32  # backends that take new flows
 
     class Session:
-        """1 + slot of the backend, 0 if the flow is not balanced."""
+        """1 + slot of the backend, 0 if the flow is not balanced, :data:`NONE` if there was no backend."""
 
         backend: u16
 
@@ -49,7 +52,7 @@ class Maglev(NF):
             raise ValueError(f"size: {self.size} is not a prime number up to 5000011 (NSDI '16 section 3.4)")
         self.table.reserve(self.size)
         for array in (self.address, self.port, self.state):
-            array.reserve(4096)
+            array.reserve(SLOTS)
         self.on_update()
 
     def on_update(self):
@@ -65,6 +68,8 @@ class Maglev(NF):
         known = {(self.address[i], self.port[i]): i for i in range(self.slots)}
         for backend in backends.values():
             if (key := (backend.address, backend.port)) not in known:
+                if self.slots == SLOTS:
+                    raise ValueError(f"backends: more than {SLOTS} since the start")
                 slot = known[key] = self.slots
                 self.address[slot], self.port[slot] = key
                 self.slots = slot + 1
@@ -76,7 +81,6 @@ class Maglev(NF):
             self.state[slot] = OUT if name in down else DRAINING if name in draining else UP
             if self.state[slot] == UP:
                 members.append((name, backend.weight, slot))
-        self.alive = len(members)
         self.table.view[:] = build_table(members, self.size).astype(np.uint16)
 
     def on_flow(self, pkt, flow):
@@ -86,19 +90,21 @@ class Maglev(NF):
 
     def on_change(self, flow):
         """Leave the flow where it is unless its backend is out."""
-        if flow.backend and self.state[flow.backend - 1] == OUT:
+        if flow.backend == NONE or (flow.backend and self.state[flow.backend - 1] == OUT):
             self.choose(flow, flow.ip_src, flow.ip_dst, flow.sport, flow.dport, flow.proto)
 
     def choose(self, flow, src, dst, sport, dport, proto):
         """Look the 5-tuple up in the table and send the flow there."""
         slot = self.table[hash_flow(src, dst, sport, dport, proto) % self.size]
-        flow.backend = 1 + slot
-        if self.alive == 0:
+        if slot == NONE:
+            flow.backend = NONE
             flow.drop("no backend")
-        elif self.port[slot]:
-            flow.modify(ip_dst=self.address[slot], dport=self.port[slot])
         else:
-            flow.modify(ip_dst=self.address[slot])
+            flow.backend = 1 + slot
+            if self.port[slot]:
+                flow.modify(ip_dst=self.address[slot], dport=self.port[slot])
+            else:
+                flow.modify(ip_dst=self.address[slot])
 
 
 def hash_flow(src, dst, sport, dport, proto):
