@@ -1,0 +1,263 @@
+"""The fragment stage: later fragments follow the first one of their datagram (RFC 791, RFC 8200 section 4.5).
+
+Only the first fragment has ports. The stage remembers them for each datagram and gives them to the later fragments, so
+that they find the session. Fragments that come before their first are taken out, and put back right behind it, in the
+order of arrival. Datagrams are not reassembled: duplicates and overlaps follow like the rest.
+
+The stage runs before the engine, on parsed bursts; a burst without fragments does not pass through it. Its time is the
+largest stamp of the fragments it has seen.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from nfuse.memory.arena import Arena, read_bytes, write_bytes
+from nfuse.packet.desc import DESC_SIZE, F_FRAG, F_IP4, F_LATER, F_MALFORMED
+from nfuse.packet.read import fragment_id
+from nfuse.port.burst import HEADROOM, Burst
+
+NO_FIRST = "fragment: no first fragment"
+"""Drop reason: the first fragment did not come before the time-out or the end of the input."""
+TOO_MANY = "fragment: too many held"
+"""Drop reason: no more fragments can be held."""
+
+Key = tuple[int, int, bytes, int, int]
+"""Side, IP version, addresses, identification, protocol (0 in IPv6: there it may differ between the fragments)."""
+
+
+@dataclass(slots=True, eq=False)
+class _Packet:
+    """A packet that waits: its index in the burst at hand, or a copy of its descriptor and frame."""
+
+    index: int
+    size: int
+    record: Any = None
+    frame: bytes = b""
+
+    def keep(self, burst: Burst) -> None:
+        """Copy what must outlive the burst."""
+        if self.record is None:
+            self.record = burst.desc[self.index : self.index + 1].copy()
+            self.frame = read_bytes(int(self.record["addr"][0]), self.size)
+
+
+@dataclass(slots=True, eq=False)
+class _Datagram:
+    slot: int
+    deadline: int
+    first: tuple[int, int, int] | None = None
+    """Source port, destination port, protocol of the first fragment."""
+    held: list[_Packet] = field(default_factory=list)
+
+
+class FragmentStage:
+    """Puts fragments behind the first one of their datagram.
+
+    Args:
+        limit_datagrams: Datagrams remembered at a time; beyond, the one known longest is forgotten.
+        limit_held: Fragments of one datagram that may wait for the first.
+        total_held: Fragments that may wait in all.
+        total_bytes: Bytes of frames that may wait in all.
+        timeout_ms: How long a datagram is remembered from its first arrival.
+
+    Attributes:
+        drops: Packets dropped, by reason.
+    """
+
+    def __init__(
+        self,
+        limit_datagrams: int = 1024,
+        limit_held: int = 64,
+        total_held: int = 2048,
+        total_bytes: int = 8 << 20,
+        timeout_ms: int = 30_000,
+    ) -> None:
+        self.drops: Counter[str] = Counter()
+        self._limit_held = limit_held
+        self._total_held = total_held
+        self._total_bytes = total_bytes
+        self._timeout = timeout_ms * 1_000_000
+        self._clock = 0
+        self._datagrams: dict[Key, _Datagram] = {}
+        self._free = list(range(limit_datagrams - 1, -1, -1))
+        self._held = 0
+        self._bytes = 0
+        self._late: list[_Packet] = []
+        self._frames: Arena | None = None
+
+    @property
+    def holding(self) -> bool:
+        """Whether any packet is in the stage's hands."""
+        return bool(self._held or self._late)
+
+    @property
+    def pending(self) -> bool:
+        """Whether packets that did not fit into the last burst wait for the next `process`."""
+        return bool(self._late)
+
+    def process(self, burst: Burst, n: int) -> NDArray[np.int32] | None:
+        """Order the packets of a parsed burst.
+
+        Args:
+            burst: Descriptors 0..n-1 are parsed; those from n on are free, and get the packets that are put back.
+                The frames of these lie in memory of the stage, valid until the next call.
+            n: Packets; 0 to get those that did not fit last time (`pending`).
+
+        Returns:
+            Indexes of descriptors in processing order, or None: all, as they stand. It has at most
+            ``burst.capacity - burst.limit // 2`` items, so that the engine has descriptors left; what does not fit comes
+            first in the next call.
+        """
+        desc: Any = burst.desc
+        flags = desc["flags"][:n]
+        where = np.nonzero(flags & (F_FRAG | F_MALFORMED) == F_FRAG)[0]
+        if not len(where) and not self._late:
+            return None
+        line: list[int | _Packet] = list(self._late)
+        self._late = []
+        following = 0
+        waiting: list[_Packet] = []
+        for index in where.tolist():
+            line.extend(range(following, index))
+            following = index + 1
+            self._fragment(burst, index, line, waiting)
+        line.extend(range(following, n))
+        for packet in waiting:
+            packet.keep(burst)
+        return self._place(burst, n, line)
+
+    def finish(self) -> None:
+        """End of input: drop what still waits for a first fragment."""
+        for key in list(self._datagrams):
+            self._forget(key, NO_FIRST)
+
+    # ---- one fragment
+
+    def _fragment(self, burst: Burst, index: int, line: list[int | _Packet], waiting: list[_Packet]) -> None:
+        record: Any = burst.desc[index]
+        self._clock = max(self._clock, int(record["ts"]))
+        self._expire()
+        key = _key(burst, index)
+        datagram = self._datagrams.get(key)
+        if datagram is None:
+            datagram = self._remember(key)
+        record["frag"] = 1 + datagram.slot
+        if not record["flags"] & F_LATER:
+            datagram.first = (int(record["sport"]), int(record["dport"]), int(record["proto"]))
+            line.append(index)
+            for packet in datagram.held:
+                self._release(burst, packet, datagram.first)
+                line.append(packet if packet.record is not None else packet.index)
+                if packet.record is None:
+                    waiting.remove(packet)
+            datagram.held = []
+        elif datagram.first is not None:
+            record["sport"], record["dport"], record["proto"] = datagram.first
+            line.append(index)
+        else:
+            self._hold(datagram, _Packet(index, int(record["len"])), waiting)
+
+    def _hold(self, datagram: _Datagram, packet: _Packet, waiting: list[_Packet]) -> None:
+        if (
+            len(datagram.held) >= self._limit_held
+            or self._held >= self._total_held
+            or self._bytes + packet.size > self._total_bytes
+        ):
+            self.drops[TOO_MANY] += 1
+            return
+        self._held += 1
+        self._bytes += packet.size
+        datagram.held.append(packet)
+        waiting.append(packet)
+
+    def _release(self, burst: Burst, packet: _Packet, first: tuple[int, int, int]) -> None:
+        self._held -= 1
+        self._bytes -= packet.size
+        record = burst.desc[packet.index] if packet.record is None else packet.record[0]
+        record["sport"], record["dport"], record["proto"] = first
+
+    # ---- datagrams
+
+    def _remember(self, key: Key) -> _Datagram:
+        if not self._free:
+            self._forget(next(iter(self._datagrams)), TOO_MANY)
+        datagram = _Datagram(self._free.pop(), self._clock + self._timeout)
+        self._datagrams[key] = datagram  # deadlines rise from the first entry to the last
+        return datagram
+
+    def _forget(self, key: Key, reason: str) -> None:
+        datagram = self._datagrams.pop(key)
+        self._free.append(datagram.slot)
+        for packet in datagram.held:
+            self._held -= 1
+            self._bytes -= packet.size
+            self.drops[reason] += 1
+        datagram.held = []
+
+    def _expire(self) -> None:
+        while self._datagrams:
+            key, datagram = next(iter(self._datagrams.items()))
+            if datagram.deadline > self._clock:
+                return
+            self._forget(key, NO_FIRST)
+
+    # ---- back into the burst
+
+    def _place(self, burst: Burst, n: int, line: list[int | _Packet]) -> NDArray[np.int32]:
+        """Give the packets that come back descriptors from n on; keep back what does not fit."""
+        desc: Any = burst.desc
+        most = max(1, burst.capacity - max(1, burst.limit // 2))
+        slots = burst.capacity - n
+        cut = min(len(line), most)
+        back: list[_Packet] = []
+        for at, item in enumerate(line[:cut]):
+            if isinstance(item, _Packet):
+                if len(back) == slots:
+                    cut = at
+                    break
+                back.append(item)
+        for item in line[cut:]:
+            packet = item if isinstance(item, _Packet) else _Packet(item, int(desc["len"][item]))
+            packet.keep(burst)
+            self._late.append(packet)
+        if back:
+            self._restore(burst, n, back)
+        order = np.empty(cut, dtype=np.int32)
+        slot = n
+        for at, item in enumerate(line[:cut]):
+            if isinstance(item, _Packet):
+                order[at], slot = slot, slot + 1
+            else:
+                order[at] = item
+        return order
+
+    def _restore(self, burst: Burst, n: int, back: list[_Packet]) -> None:
+        """Write descriptors and frames of packets from an earlier burst."""
+        desc: Any = burst.desc
+        need = sum(HEADROOM + packet.size + 64 for packet in back)
+        if self._frames is None or self._frames.size < need:
+            self._frames = Arena(max(need, 1 << 20), "fragments")
+        at = self._frames.address
+        for slot, packet in enumerate(back, n):
+            at = at + HEADROOM + 63 & ~63
+            write_bytes(at, packet.frame)
+            desc[slot] = packet.record[0]
+            desc["addr"][slot] = at
+            desc["room"][slot] = HEADROOM
+            at += packet.size
+
+
+def _key(burst: Burst, index: int) -> Key:
+    record: Any = burst.desc[index]
+    address = burst.desc_address + index * DESC_SIZE
+    header = int(record["addr"]) + int(record["l3"])
+    number = int(fragment_id(address))
+    if record["flags"] & F_IP4:
+        return int(record["side"]), 4, read_bytes(header + 12, 8), number, int(record["proto"])
+    return int(record["side"]), 6, read_bytes(header + 8, 32), number, 0
