@@ -346,9 +346,8 @@ def reference() -> str:
     """Return the documentation of all fields as a Markdown table."""
     lines = ["| field | bits | store | what |", "|---|---|---|---|"]
     for table in (PACKET, *HEADERS.values()):
-        lines.append(
-            f"| **`pkt.{table.name}`** | | | {table.doc} |" if table is not PACKET else f"| | | | {table.doc} |"
-        )
+        title = "pkt" if table is PACKET else f"pkt.{table.name}"
+        lines.append(f"| **`{title}`** | | | {table.doc} |")
         for one in table:
             name = f"pkt.{one.name}" if table is PACKET else f"pkt.{table.name}.{one.name}"
             more = f" `flow.modify({one.modify}=...)`" if one.modify else ""

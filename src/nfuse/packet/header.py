@@ -1,9 +1,9 @@
 """What a header table is made of: fields, headers, and how their declarations become source code.
 
-A :class:`Field` is declared once: name, place, width, what may be done with it. From that come the source expressions
-of compiled handlers (:meth:`Header.emit_read`, :meth:`Header.emit_write`), the attributes of the interpreted view and
-the documentation. The expressions use only names of :mod:`nfuse.memory.raw` and :mod:`nfuse.packet.native`. Fields are in
-network byte order.
+A :class:`Field` is declared once: name, place, width, what may be done with it. From that come the source
+expressions of compiled handlers (:meth:`Header.emit_read`, :meth:`Header.emit_write`), the attributes of the
+interpreted view and the documentation. The expressions use only names of :mod:`nfuse.memory.raw` and
+:mod:`nfuse.packet.native`. Fields are in network byte order.
 """
 
 from __future__ import annotations

@@ -1,7 +1,8 @@
 """A packet as Python code sees it: ``view.tcp.syn``, ``view.ip.src``, ``view.payload[3]``.
 
-The attributes come from the header tables (:mod:`nfuse.packet.fields`), the same declarations that compiled handlers
-are made from. The view works on the caller's bytearray in place. The reference engine hands views to interpreted handlers.
+The attributes come from the header tables (:mod:`nfuse.packet.fields`), the same declarations that compiled
+handlers are made from. The view works on the caller's bytearray in place. The reference engine hands views to
+interpreted handlers.
 """
 
 from __future__ import annotations
@@ -32,6 +33,7 @@ class HeaderView:
     """
 
     __slots__ = ("_view",)
+    _view: PacketView
     _header: Header = PACKET
     _present: Callable[[int], int]
 
