@@ -221,12 +221,13 @@ class Generator(Input):
 
         self._packets = packets
         self._slots = Arena(flows * SLOT_SIZE, "generator flows")
+        self._slots.advise_huge()
         self._payload = payload()
-        tables = 8 * 4097 + 4 * len(sizes) + 8 * kernel.AHEAD
+        tables = 8 * 4097 + 4 * len(sizes)
         self._state = Arena(kernel.GENERATOR_SIZE + 64 + tables, "generator")
         at = kernel.GENERATOR_SIZE
         self._state.array(np.int64, 4097, at)[:] = heavy_quantiles()
-        size_at = at + 8 * 4097 + 8 * kernel.AHEAD
+        size_at = at + 8 * 4097
         self._state.array(np.uint32, len(sizes), size_at)[:] = sizes
         address = self._state.address
         self._alias: Arena | None = self._weights(flows, zipf) if dist == "zipf" else None
@@ -271,7 +272,6 @@ class Generator(Input):
             (kernel.TEXT, self._payload.text),
             (kernel.SUMS, self._payload.sums),
             (kernel.WHERE, 1 | side << 8 | inport << 16),
-            (kernel.PICKS, address + at + 8 * 4097),
         ):
             self._record[offset // 8] = value
 

@@ -200,7 +200,7 @@ def build(s: int, at: int, size: int, back: int, flags: int, text: int, sums: in
 
     Args:
         s: Address of the slot.
-        at: Address for the frame; 80 bytes must be writable also if the frame is shorter.
+        at: Address for the frame; 160 bytes must be writable also if the frame is shorter.
         size: Wanted bytes of the frame; 0: no data, padded to :data:`SMALLEST`. Headers are always whole.
         back: 1: against the opening direction.
         flags: TCP flags.
@@ -218,10 +218,13 @@ def build(s: int, at: int, size: int, back: int, flags: int, text: int, sums: in
     length = headers + data
     sent = load32(s + SENT)
     store32(s + SENT, sent + 1)
+    if data <= 64:
+        copy(at + headers, text, 64)  # a constant size is a few instructions, and what is too much harms nothing
+    else:
+        copy(at + headers, text, data)
     if size == 0 and length < SMALLEST:
         zero(at + headers, SMALLEST - length)
         length = SMALLEST
-    copy(at + headers, text, data)
     ip = at + l2
     body = headers + data - l2  # IP header and all after it
     if family == 4:

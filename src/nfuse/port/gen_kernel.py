@@ -81,20 +81,19 @@ SUMS = 312
 WHERE = 320
 SALT = 328
 TURN = 336
-PICKS = 344
-PICKED = 352
-PICK_AT = 360
-TUPLE = 368
+TUPLE = 344
 """A 5-tuple (40 bytes)."""
-SIDES = 408
+SIDES = 384
 """256: packets against the opening direction come from the other side; else 0."""
-GENERATOR_SIZE = 448
+PICKS = 392
+"""Addresses of the slots that send next, a ring of AHEAD."""
+GENERATOR_SIZE = 576
 
 UNIFORM = 0
 WEIGHTED = 1
 ROUND = 2
-AHEAD = 64
-"""Slots drawn ahead."""
+AHEAD = 16
+"""Slots drawn ahead: about as many cache misses as a core has under way at a time."""
 GOLDEN = -0x61C8864680B583EB
 """The increment of SplitMix64: 2**64 over the golden ratio, as i64."""
 
@@ -163,31 +162,32 @@ def begin(G: int, s: int) -> None:
 
 
 @native
-def draw(G: int) -> None:
-    """Draw the next slots to send."""
-    slots, flows, order = load64(G + SLOTS), load64(G + FLOWS), load64(G + ORDER)
-    picks, state, turn = load64(G + PICKS), load64(G + PICKING), load64(G + TURN)
-    alias = load64(G + ALIAS)
-    for i in range(AHEAD):
-        if order == ROUND:
-            slot = turn
-            turn += 1
-            if turn == flows:
-                turn = 0
-        else:
-            state = i64(state + GOLDEN)
-            r = mix(state)
-            slot = mulhi(r, flows)
-            if order == WEIGHTED and r & 0xFFFFFFFF >= load32(alias + 8 * slot):
-                slot = load32(alias + 8 * slot + 4)
-        s = slots + slot * SLOT_SIZE
-        prefetch(s)
-        prefetch(s + 64)
-        store64(picks + 8 * i, s)
-    store64(G + PICKING, state)
-    store64(G + TURN, turn)
-    store64(G + PICKED, AHEAD)
-    store64(G + PICK_AT, 0)
+def draw(G: int) -> int:
+    """Draw the slot that sends AHEAD packets from now, and have its memory brought close.
+
+    Returns:
+        Address of the slot that sends now; 0 while the line is filling up.
+    """
+    slots, flows, order, turn = load64(G + SLOTS), load64(G + FLOWS), load64(G + ORDER), load64(G + TURN)
+    if order == ROUND:
+        slot = turn % flows
+    else:
+        state = i64(load64(G + PICKING) + GOLDEN)
+        store64(G + PICKING, state)
+        r = mix(state)
+        slot = mulhi(r, flows)
+        if order == WEIGHTED:
+            alias = load64(G + ALIAS) + 8 * slot
+            if r & 0xFFFFFFFF >= load32(alias):
+                slot = load32(alias + 4)
+    s = slots + slot * SLOT_SIZE
+    prefetch(s)
+    prefetch(s + 64)
+    at = G + PICKS + 8 * (turn & (AHEAD - 1))
+    due = load64(at)
+    store64(at, s)
+    store64(G + TURN, turn + 1)
+    return due
 
 
 @native
@@ -301,12 +301,9 @@ def generate(G: int, B: int) -> int:
         at = frame_at(cursor)
         if at + largest > end:
             break
-        pick = load64(G + PICK_AT)
-        if pick >= load64(G + PICKED):
-            draw(G)
-            pick = 0
-        s = load64(load64(G + PICKS) + 8 * pick)
-        store64(G + PICK_AT, pick + 1)
+        s = draw(G)
+        while s == 0:
+            s = draw(G)
         length = load32(s + LENGTH)
         if load8(s + KIND) == 0 or (length > 0 and load32(s + SENT) >= length):
             begin(G, s)
