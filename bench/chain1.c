@@ -17,6 +17,9 @@
  */
 #include <stdint.h>
 #include <string.h>
+#ifdef __SSE2__
+#include <immintrin.h>
+#endif
 
 typedef uint8_t u8;
 typedef uint16_t u16;
@@ -62,7 +65,8 @@ typedef struct {
     rewrite action[2];
     u64 bytes[2];
     u32 packets[2];
-    i64 first, last;
+    i64 first;
+    u32 duration; /* ms */
     u8 tcp_flags[2];
 } session;
 
@@ -95,28 +99,19 @@ static inline u64 hash4(u64 a, u64 bc)
     return fold64(fold64(a ^ 0x243F6A8885A308D3u, bc ^ 0x13198A2E03707345u), 0x24093822299F31D1u);
 }
 
-static inline u64 tag_pattern(u64 h)
-{
-    u64 tag = h >> 56;
-    return (tag + (tag == 0)) * 0x0101010101010101u;
-}
+static inline u8 tag_of(u64 h) { return (u8)((h >> 56) + ((h >> 56) == 0)); }
 
-static inline u64 zero_bytes(u64 x)
+/* Bit i stands for slot i. */
+static inline u32 matches(const bucket *b, u8 tag)
 {
-    u64 low = 0x7F7F7F7F7F7F7F7Fu;
-    return ~(((x & low) + low) | x) & ~low;
-}
-
-/* Bit 8i + 7 stands for slot i, bit 8i + 3 for slot 8 + i. */
-static inline u64 matches(const bucket *b, u64 pattern)
-{
-    return zero_bytes(load64(b->tag) ^ pattern) | ((zero_bytes(load64(b->tag + 8) ^ pattern) & 0x80808080u) >> 4);
-}
-
-static inline u32 slot_of(u64 found)
-{
-    u32 bit = (u32)__builtin_ctzll(found);
-    return bit & 4 ? (bit >> 3) : 8 + (bit >> 3);
+#ifdef __SSE2__
+    __m128i tags = _mm_loadu_si128((const __m128i *)b->tag);
+    return (u32)_mm_movemask_epi8(_mm_cmpeq_epi8(tags, _mm_set1_epi8((char)tag))) & 0xFFF;
+#else
+    u32 found = 0;
+    for (u32 i = 0; i < SLOTS; i++) found |= (u32)(b->tag[i] == tag) << i;
+    return found;
+#endif
 }
 
 static inline session *at(const table *t, u32 value) { return (session *)(t->pool + (i64)(value >> 2) * t->size); }
@@ -127,13 +122,12 @@ static inline int same(const session *s, u32 kind, u64 a, u64 bc)
     return ((load64(key) ^ a) | (((load32(key + 8) | (u64)load16(key + 12) << 32)) ^ bc)) == 0;
 }
 
-static inline u32 find(const table *t, u64 h, u64 a, u64 bc)
+static u32 find(const table *t, u64 h, u64 a, u64 bc)
 {
-    u64 pattern = tag_pattern(h);
     for (u64 number = h & t->mask;; number = (number + 1) & t->mask) {
         const bucket *b = t->index + number;
-        for (u64 found = matches(b, pattern); found; found &= found - 1) {
-            u32 value = b->value[slot_of(found)];
+        for (u32 found = matches(b, tag_of(h)); found; found &= found - 1) {
+            u32 value = b->value[__builtin_ctz(found)];
             if (same(at(t, value), value & 3, a, bc)) return value;
         }
         if (b->overflow == 0) return 0;
@@ -144,11 +138,11 @@ static void insert(table *t, u64 h, u32 value)
 {
     for (u64 number = h & t->mask;; number = (number + 1) & t->mask) {
         bucket *b = t->index + number;
-        u64 free = matches(b, 0);
+        u32 free = matches(b, 0);
         if (free) {
-            u32 slot = slot_of(free);
+            u32 slot = (u32)__builtin_ctz(free);
             b->value[slot] = value;
-            b->tag[slot] = (u8)tag_pattern(h);
+            b->tag[slot] = tag_of(h);
             return;
         }
         b->overflow++;
@@ -217,6 +211,7 @@ void chain1_add(table *t, i64 count, const u8 *before, const u8 *after, const u8
         mirror(reply_out, before);
         memset(s, 0, sizeof *s);
         s->number = i + 1;
+        s->first = now_ms * 1000000;
         s->generation = t->generation;
         s->pclass = proto[i] == 6 ? 0 : 1;
         s->deadline = now_ms + t->timeout[s->pclass][0];
@@ -299,7 +294,7 @@ static inline int parse(const desc *d, parsed *p)
 i64 chain1_run(table *t, desc *packets, i64 count, int32_t *order)
 {
     static const u8 next_state[4] = {0, 1, 2, 2};
-    parsed batch[BATCH];
+    parsed batch[BATCH] = {0};
     u8 good[BATCH];
     i64 out = 0;
     u64 bytes_in = 0, bytes_out = 0, missed = 0;
@@ -311,14 +306,13 @@ i64 chain1_run(table *t, desc *packets, i64 count, int32_t *order)
         for (i64 i = 0; i < n; i++) {
             if (i < ahead) __builtin_prefetch(d[n + i].addr, 1);
             good[i] = (u8)parse(d + i, batch + i);
-            if (good[i]) __builtin_prefetch(t->index + (batch[i].h & t->mask));
+            __builtin_prefetch(t->index + (batch[i].h & t->mask));
         }
         for (i64 i = 0; i < n; i++) {
-            if (!good[i]) continue;
             const bucket *b = t->index + (batch[i].h & t->mask);
-            u64 found = matches(b, tag_pattern(batch[i].h));
-            if (!found) continue;
-            const u8 *s = (const u8 *)at(t, b->value[slot_of(found)]);
+            u32 found = matches(b, tag_of(batch[i].h));
+            batch[i].value = found ? b->value[__builtin_ctz(found)] : 0;
+            const u8 *s = (const u8 *)at(t, batch[i].value);
             __builtin_prefetch(s, 1);
             __builtin_prefetch(s + 64, 1);
             __builtin_prefetch(s + 128, 1);
@@ -328,7 +322,11 @@ i64 chain1_run(table *t, desc *packets, i64 count, int32_t *order)
             if (d[i].ts > clock) clock = d[i].ts;
             i64 ms = clock / 1000000;
             bytes_in += d[i].wire;
-            u32 value = good[i] && ms < t->due ? find(t, p->h, p->a, p->bc) : 0;
+            u32 value = 0;
+            if (good[i] && ms < t->due) {
+                value = p->value;
+                if (!value || !same(at(t, value), value & 3, p->a, p->bc)) value = find(t, p->h, p->a, p->bc);
+            }
             session *s = at(t, value);
             u32 way = value & 1;
             if (!value || s->deadline <= ms || s->generation != t->generation) {
@@ -337,7 +335,7 @@ i64 chain1_run(table *t, desc *packets, i64 count, int32_t *order)
             }
             s->packets[way]++;
             s->bytes[way] += d[i].wire;
-            s->last = clock;
+            s->duration = (u32)((clock - s->first) / 1000000);
             s->tcp_flags[way] |= p->tcp_flags;
             const rewrite *r = &s->action[way];
             store32(p->ip + 12, r->src);

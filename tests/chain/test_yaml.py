@@ -179,7 +179,7 @@ def test_a_class_inside_a_function_can_not_be_written() -> None:
 @pytest.mark.parametrize(
     ("text", "line", "column", "parts"),
     [
-        ("chain: [1,", 1, None, ["not YAML"]),
+        ("chain: [1,", 2, None, ["not YAML"]),
         ("", 1, 1, ["empty"]),
         ("name: x", 1, 1, ["no chain"]),
         ("chian: []", 1, 1, ["unknown key 'chian'", "'chain'"]),
@@ -199,7 +199,7 @@ def test_a_class_inside_a_function_can_not_be_written() -> None:
         (f"chain:\n  - {TYPED}:\n      number: 1\n      number: 2", 4, 7, ["twice", "line 3"]),
         (f"chain:\n  - {TYPED}: {{}}\n    name: [1]", 3, 11, ["no name"]),
         ("chain:\n  - branch:\n      - whem: tcp", 3, 9, ["unknown key 'whem'", "'when'"]),
-        ("chain:\n  - branch:\n      - when: tcp", 2, None, ["without any network function"]),
+        ("chain:\n  - branch:\n      - when: tcp", 3, 7, ["without any network function"]),
         (f"chain:\n  - branch:\n      - chain: [{TYPED}]", 3, 9, ["needs a condition"]),
         (f"chain:\n  - branch:\n      - when: tpc\n        chain: [{TYPED}]", 3, 15, ["tpc"]),
         (f"chain:\n  - branch:\n      - otherwise: [{TYPED}]\n        when: tcp", 3, 9, ["alone"]),

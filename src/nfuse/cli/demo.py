@@ -1,0 +1,126 @@
+"""``nfuse demo``: what nfuse is, in half a minute."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from nfuse.cli.main import DIFFERENT, OK
+from nfuse.cli.progress import progress_bar
+from nfuse.cli.report import conservation, count, rate, say, table
+
+if TYPE_CHECKING:
+    from nfuse.chain.spec import Chain
+    from nfuse.engine.api import RunResult
+
+VIP = "203.0.113.80"
+TRAFFIC = "gen:?packets={packets}&flows=2000&size=64&proto=mixed&inside=10.0.0.0/16&outside=203.0.113.80/31&seed=1&rate=1e6"
+PROOF = 20_000
+"""Packets over which the demonstration compares the compiled chain with its NFs run one by one."""
+
+
+def demo_chain() -> Chain:
+    """Return the chain of the demonstration."""
+    from nfuse.chain.spec import Chain
+    from nfuse.nf.library import IPFilter, Maglev, MazuNat, Monitor
+
+    return Chain(
+        MazuNat(public="198.51.100.0/28", inside="10.0.0.0/8")
+        >> Maglev(vip=f"{VIP}/32", backends=[f"192.168.7.{host}:8080" for host in range(1, 6)])
+        >> Monitor()
+        >> IPFilter(rules=["drop udp any -> 192.168.7.3", "reject tcp any -> 203.0.113.81 1-1023"]),
+        name="demo",
+    )
+
+
+@click.command()
+@click.option("--packets", type=click.IntRange(min=1), default=1_000_000, show_default=True, help="Packets to process.")
+@click.option("--no-proof", is_flag=True, help="Do not compare with the reference engine.")
+def command(packets: int, no_proof: bool) -> int:
+    """Run a NAT -> load balancer -> monitor -> firewall chain over a million packets, and prove the result."""
+    begin = time.perf_counter()
+    chain = demo_chain()
+    say("nfuse compiles a chain of network functions, each a few lines of Python, into one native loop.")
+    say()
+    say(f"chain: {chain}")
+    _introduce(chain)
+    say()
+    result, source = _run(chain, packets)
+    chain_seconds = result.run_seconds - source.seconds
+    say(f"compiled: ready after {result.compile_seconds:.2f} s (the second start finds the code in the cache)")
+    say(
+        f"processed: {count(result.counters['packets_in'])} packets in {chain_seconds:.3f} s on one core: "
+        f"{rate(result.counters['packets_in'] / chain_seconds)}, "
+        f"{1e9 * chain_seconds / result.counters['packets_in']:.0f} ns a packet "
+        f"(making the packets took another {source.seconds:.3f} s)"
+    )
+    say(conservation(result.counters))
+    if result.drops:
+        rows = [(nf, reason, count(number)) for (nf, reason), number in sorted(result.drops.items())]
+        say("dropped by")
+        say(table(rows, right=(2,)))
+    _consolidated(chain)
+    _flows(result)
+    code = OK if result.conserved else DIFFERENT
+    if not no_proof:
+        code = max(code, _prove(chain, packets))
+    say()
+    say(f"all done in {time.perf_counter() - begin:.0f} s. Next: your own network function, in README.md; your own")
+    say("traffic: nfuse run examples/chain1.yaml -i YOUR.pcap -o out.pcap, and nfuse verify examples/chain1.yaml -i YOUR.pcap")
+    return code
+
+
+def _introduce(chain: Chain) -> None:
+    import inspect
+
+    rows = []
+    for node in chain.nodes:
+        summary = (inspect.getdoc(type(node.nf)) or "").splitlines()[0]
+        rows.append((node.name, summary))
+    say(table(rows))
+
+
+def _run(chain: Chain, packets: int) -> tuple[RunResult, Any]:
+    from nfuse.cli.benchmark.timed import TimedInput
+    from nfuse.engine.driver import run
+    from nfuse.port.registry import open_input
+
+    source = TimedInput(open_input(TRAFFIC.format(packets=packets)))
+    with progress_bar("compiling and running") as progress:
+        return run(chain, source, None, progress=progress), source
+
+
+def _consolidated(chain: Chain) -> None:
+    from nfuse.cli.plan import fused_plan
+
+    say("consolidated")
+    for line in fused_plan(chain):
+        say(f"  {line}")
+
+
+def _flows(result: RunResult) -> None:
+    from nfuse.nf.library import Monitor
+
+    say(f"flows: {count(len(result.flows))} live; the largest")
+    for line in Monitor.text(result.flows, limit=5).splitlines():
+        say(f"  {line}")
+
+
+def _prove(chain: Chain, packets: int) -> int:
+    from nfuse.engine.verify import verify
+
+    proof = min(PROOF, packets)
+    begin = time.perf_counter()
+    with progress_bar(f"running the first {count(proof)} packets NF by NF in plain Python"):
+        result = verify(chain, lambda: TRAFFIC.format(packets=packets), engines=("reference", "fused"), limit=proof)
+    seconds = time.perf_counter() - begin
+    if result.identical:
+        say(
+            f"proof: over the first {count(proof)} packets, the NFs run one by one in plain Python gave the same packets, "
+            f"byte for byte, drops, counters, state and sessions ({seconds:.0f} s)"
+        )
+        return OK
+    say(f"DIFFERENT from the NFs run one by one:\n{result.difference}")
+    return DIFFERENT
