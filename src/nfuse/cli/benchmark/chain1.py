@@ -118,7 +118,12 @@ class Clock:
 
 
 def steady(
-    flows: int, rounds: int, library: Any = None, engines: tuple[str, ...] = ("fused",), seed: int = 1
+    flows: int,
+    rounds: int,
+    library: Any = None,
+    engines: tuple[str, ...] = ("fused",),
+    proto: str = "udp",
+    seed: int = 1,
 ) -> dict[str, Any]:
     """Measure subsequent packets at a number of flows.
 
@@ -127,13 +132,14 @@ def steady(
         rounds: Rounds to time, after one that is not.
         library: The C loop (:func:`nfuse.cli.benchmark.c_loop.build`), or None.
         engines: Which engines.
+        proto: ``tcp``, ``udp`` or ``mixed``.
         seed: Of the flows' order.
 
     Returns:
         By engine and for ``"c"``: ns a packet; ``"equal_output"``: whether C loop and engine gave the same bytes.
     """
     random = np.random.default_rng(seed)
-    tuples = flow_tuples(flows, int(VIP))
+    tuples = flow_tuples(flows, int(VIP), proto=proto)
     first = Packets(frames_of(tuples, syn=True), random.permutation(flows))
     count = max(1 << 18, 2 * flows)
     packets = Packets(frames_of(tuples), random.integers(0, flows, count))

@@ -19,14 +19,14 @@ START = 1_600_000_000_000_000_000
 """Time stamp of the first packet, ns."""
 
 
-def flow_tuples(count: int, vip: int, first: int = 0, ports: tuple[int, ...] = (80, 443)) -> NDArray[Any]:
-    """Return `count` different 5-tuples from 10.0.0.0/8 to the virtual address; TCP and UDP take turns.
+def flow_tuples(count: int, vip: int, first: int = 0, proto: str = "udp") -> NDArray[Any]:
+    """Return `count` different 5-tuples from 10.0.0.0/8 to ports 80 and 443 of the virtual address.
 
     Args:
         count: How many.
         vip: The destination address as an int.
         first: Number of the first one: other numbers give other tuples (up to 2**30 in all).
-        ports: Destination ports.
+        proto: ``tcp``, ``udp``, or ``mixed``: they take turns.
     """
     number = np.arange(first, first + count, dtype=np.uint64)
     tuples = np.zeros(count, dtype=[("src", ">u4"), ("dst", ">u4"), ("sport", ">u2"), ("dport", ">u2"), ("proto", "u1")])
@@ -34,8 +34,8 @@ def flow_tuples(count: int, vip: int, first: int = 0, ports: tuple[int, ...] = (
     tuples["src"] = (10 << 24) + 1 + (mixed & np.uint64(0xFFFF))
     tuples["sport"] = 1024 + (mixed >> np.uint64(16))
     tuples["dst"] = vip
-    tuples["dport"] = np.array(ports)[(number % np.uint64(len(ports))).astype(np.int64)]
-    tuples["proto"] = np.where(number & np.uint64(1), UDP, TCP)
+    tuples["dport"] = np.where((number >> np.uint64(1)) & np.uint64(1), 443, 80)
+    tuples["proto"] = {"tcp": TCP, "udp": UDP}.get(proto) or np.where(number & np.uint64(1), UDP, TCP)
     return tuples
 
 
