@@ -17,8 +17,8 @@ from numpy.typing import NDArray
 
 from nfuse.memory.arena import Arena, read_bytes, write_bytes
 from nfuse.memory.jit import native
-from nfuse.memory.raw import i64, load64, store64
-from nfuse.packet.desc import DESC_DTYPE, DESC_SIZE, LINK_ETHERNET
+from nfuse.memory.raw import copy, i64, load8, load32, load64, store64
+from nfuse.packet.desc import ADDR, DESC_DTYPE, DESC_SIZE, INPORT, LEN, LINK, LINK_ETHERNET, SIDE, TS, WIRE
 
 HEADROOM = 128
 """Bytes before each frame, for headers that are pushed."""
@@ -79,6 +79,20 @@ def take(B: int, ts: int, length: int, wire: int, where: int) -> int:
     store64(B + CURSOR, address + length)
     store64(B + COUNT, count + 1)
     return address
+
+
+@native
+def append_all(B: int, descs: int, count: int) -> int:
+    """Copy the frames of `count` descriptors into the burst, as many as fit; returns how many did."""
+    for i in range(count):
+        d = descs + i * DESC_SIZE
+        length = load32(d + LEN)
+        where = load8(d + LINK) | load8(d + SIDE) << 8 | load8(d + INPORT) << 16
+        at = take(B, load64(d + TS), length, load32(d + WIRE), where)
+        if at == 0:
+            return i
+        copy(at, load64(d + ADDR), length)
+    return count
 
 
 class Burst:

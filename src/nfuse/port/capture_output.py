@@ -1,7 +1,7 @@
 """The output of ``pcap:FILE``.
 
 The file is pcap with microseconds if the first packets come from a capture with microseconds, else with nanoseconds.
-If a packet of another link type arrives, or one whose stamp is finer, the file is rewritten as pcapng, which holds both.
+If a packet of another link type arrives, or one with a finer stamp, the file is rewritten as pcapng, which holds both.
 ``FILE.pcapng`` is pcapng from the start, ``FILE.gz`` is compressed. The file holds whole records only after each write,
 and is a valid capture once it is closed: also after Ctrl-C, a full disk, or no packet at all.
 """
@@ -129,9 +129,7 @@ class PcapOutput(Output):
         PortError: The file can't be created.
     """
 
-    def __init__(
-        self, path: str, *, format: Format = "auto", precision: Precision = "auto", level: int = 4
-    ) -> None:
+    def __init__(self, path: str, *, format: Format = "auto", precision: Precision = "auto", level: int = 4) -> None:
         super().__init__(f"pcap:{path}")
         if not path:
             raise UriError("pcap: needs a file, as in pcap:out.pcap")

@@ -214,7 +214,7 @@ def read_pcapng(R: int, B: int) -> int:
             return HEADER
         if total < 12 or total & 3 != 0:
             return BROKEN
-        packet = kind == ENHANCED_BLOCK or kind == SIMPLE_BLOCK or kind == PACKET_BLOCK
+        packet = kind in (ENHANCED_BLOCK, SIMPLE_BLOCK, PACKET_BLOCK)
         store64(R + NEED, total)
         if total > load64(R + LARGEST):
             if packet or kind == INTERFACE_BLOCK:

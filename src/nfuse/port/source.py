@@ -6,6 +6,7 @@ are given back, so that a capture of any size costs little memory. A stream's wi
 
 from __future__ import annotations
 
+import ctypes
 import mmap
 import os
 import stat
@@ -18,7 +19,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nfuse.memory.arena import Arena, View, read_bytes
-from nfuse.memory.raw import copy
 from nfuse.port.errors import CaptureError, PortError
 
 RELEASE = 32 << 20
@@ -123,7 +123,7 @@ class Streamed:
     def more(self, position: int, need: int) -> int:
         """See :meth:`Source.more`."""
         left = self.stop - position
-        copy(self.start, position, left)
+        ctypes.memmove(self.start, position, left)
         self.stop = self.start + left
         while self.stop - self.start < max(need, left + 1) and self.stop - self.start <= WINDOW:
             data = self._chunk()
