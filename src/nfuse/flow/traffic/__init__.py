@@ -11,6 +11,8 @@ own meaning), `synthesis`.
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING, Literal, overload
+
 from nfuse.flow.traffic.lexer import FilterError
 from nfuse.flow.traffic.names import (
     FieldName,
@@ -37,6 +39,9 @@ from nfuse.flow.traffic.names import (
 )
 from nfuse.flow.traffic.nodes import Expr, everything, nothing
 from nfuse.flow.traffic.synthesis import synthesize
+
+if TYPE_CHECKING:
+    from nfuse.flow.traffic.strict import CaptureFilter
 
 __all__ = [
     "Expr",
@@ -69,16 +74,30 @@ __all__ = [
 ]
 
 
-def pcap_filter(text: str) -> Expr:
-    """Read a traffic class in pcap-filter(7) syntax: ``pcap_filter("tcp and dst port 80")``.
+@overload
+def pcap_filter(text: str, strict: Literal[False] = ...) -> Expr: ...
 
-    The meaning is that of a chain, not always tcpdump's: it looks through VLAN tags, and ``tcp`` holds only where the
-    TCP header is there (see `nfuse.flow.traffic.loose` for the list). For tcpdump's own meaning, to select packets of a
-    capture, use `nfuse.flow.traffic.strict.CaptureFilter`.
+
+@overload
+def pcap_filter(text: str, strict: Literal[True]) -> CaptureFilter: ...
+
+
+def pcap_filter(text: str, strict: bool = False) -> Expr | CaptureFilter:
+    """Read a filter in pcap-filter(7) syntax: ``pcap_filter("tcp and dst port 80")``.
+
+    Args:
+        text: The filter.
+        strict: False gives a traffic class: it looks through VLAN tags, and ``tcp`` holds only where the TCP header is
+            there (`nfuse.flow.traffic.loose` has the list of differences). True gives a filter for captures, with
+            tcpdump's own meaning.
 
     Raises:
         FilterError: With the column, what was expected, and the nearest word.
     """
+    if strict:
+        from nfuse.flow.traffic.strict import CaptureFilter
+
+        return CaptureFilter(text)
     from nfuse.flow.traffic.loose import to_class
     from nfuse.flow.traffic.syntax import parse
 

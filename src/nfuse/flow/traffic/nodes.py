@@ -1,8 +1,8 @@
 """Traffic classes: immutable expressions over what a packet's headers say.
 
 A class is built from four kinds of atoms: `Header` (the packet has this header), `Within` (the packet has this field,
-and its value lies in a set), `Relation` (arithmetic over raw bytes, ``tcp[13] & 2 != 0``) and `Ingress` (came in by this
-port); and from `And`, `Or`, `Not`, `Constant`. An atom is false where the header it speaks of is absent, so
+and its value lies in a set), `Relation` (arithmetic over raw bytes, ``tcp[13] & 2 != 0``) and `Ingress` (came in by
+this port); and from `And`, `Or`, `Not`, `Constant`. An atom is false where the header it speaks of is absent, so
 ``dport != 80`` is false for a packet without ports, and ``~(dport == 80)`` is true for it.
 
 Each node can be evaluated (`matches`), turned into source of the data path (`emit`), written as text that
