@@ -5,6 +5,13 @@ from __future__ import annotations
 import ipaddress
 import random
 
+from tests.nf.library.frames import FLAGS, NAMES, Packet
+
+from nfuse.nf.library.acl import TCP, UDP, Rule
+
+Judged = tuple[int, int, int, int, int, int, int]
+"""Family, protocol, source, destination, ports, TCP flags: what :meth:`Rule.matches` takes."""
+
 ACTIONS = ("allow", "drop", "reject")
 PORTS = ("", " any", " 80", " 443", " 53", " 0-1023", " 1024-65535", " 22-25", " 65535")
 
@@ -50,3 +57,30 @@ def filter_benchmark_rules(count: int = 100) -> list[str]:
         port = f"{1000 + 10 * i}-{1009 + 10 * i}" if i % 2 else str(2000 + i)
         rules.append(f"drop {'tcp' if i % 3 else 'udp'} {src} -> 192.0.{i % 256}.0/24 {port}")
     return rules
+
+
+def packet_for(rng: random.Random, rules: list[Rule]) -> Judged:
+    """Make a packet at the edges of some rule's ranges, so that matches and near misses are common."""
+    rule = rng.choice(rules) if rules else Rule(0)
+    family = rule.family or rng.choice((4, 6))
+    top = (1 << (32 if family == 4 else 128)) - 1
+
+    def pick(span: tuple[int, int] | None, top: int) -> int:
+        low, high = span or (0, top)
+        return min(top, max(0, rng.choice((low, high, low - 1, high + 1, rng.randint(low, high)))))
+
+    proto = rule.proto if rule.proto is not None and rng.random() < 0.9 else rng.choice((1, 6, 17, 47, 58))
+    flags = rng.choice((2, 16, 18, 4, rng.randrange(256))) if proto == TCP else 0
+    ports = [pick(span, 65535) if proto in (TCP, UDP) else 0 for span in (rule.sport, rule.dport)]
+    return family, proto, pick(rule.src, top), pick(rule.dst, top), ports[0], ports[1], flags
+
+
+def make(rng: random.Random, rules: list[Rule]) -> Packet:
+    """Make a frame's description in the same way, of a protocol that :class:`Packet` knows."""
+    while True:
+        family, proto, src, dst, sport, dport, flags = packet_for(rng, rules)
+        if proto in NAMES and (proto != 58 or family == 6) and (proto != 1 or family == 4):
+            break
+    kind = ipaddress.IPv4Address if family == 4 else ipaddress.IPv6Address
+    letters = "".join(letter for bit, letter in enumerate(FLAGS) if flags >> bit & 1)
+    return Packet(str(kind(src)), str(kind(dst)), NAMES[proto], sport, dport, letters if proto == 6 else "")

@@ -9,19 +9,17 @@ import time
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from tests.nf.library.rule_sets import rule_set
+from tests.nf.library.rule_sets import Judged, packet_for, rule_set
 
 from nfuse.nf.library.acl import TCP, UDP, Rule, parse_rules
 from nfuse.nf.library.bit_vectors import NO_PORT, Compiled, compile_rules
 
-Packet = tuple[int, int, int, int, int, int, int]
 
-
-def linear(rules: list[Rule], packet: Packet) -> int:
+def linear(rules: list[Rule], packet: Judged) -> int:
     return next((i for i, rule in enumerate(rules) if rule.matches(*packet)), len(rules))
 
 
-def vectors(built: Compiled, count: int, packet: Packet) -> int:
+def vectors(built: Compiled, count: int, packet: Judged) -> int:
     """Look up as the handler does, word by word, with the aggregates."""
     family, proto, src, dst, sport, dport, flags = packet
     kind = 256 + flags if proto == TCP else proto
@@ -49,22 +47,6 @@ def vectors(built: Compiled, count: int, packet: Packet) -> int:
             assert word(w // 64) >> (w % 64) & 1, "an aggregate hides a word"
             return w * 64 + (bits & -bits).bit_length() - 1
     return count
-
-
-def packet_for(rng: random.Random, rules: list[Rule]) -> Packet:
-    """Make a packet at the edges of some rule's ranges, so that matches and near misses are common."""
-    rule = rng.choice(rules) if rules else Rule(0)
-    family = rule.family or rng.choice((4, 6))
-    top = (1 << (32 if family == 4 else 128)) - 1
-
-    def pick(span: tuple[int, int] | None, top: int) -> int:
-        low, high = span or (0, top)
-        return min(top, max(0, rng.choice((low, high, low - 1, high + 1, rng.randint(low, high)))))
-
-    proto = rule.proto if rule.proto is not None and rng.random() < 0.9 else rng.choice((1, 6, 17, 47, 58))
-    flags = rng.choice((2, 16, 18, 4, rng.randrange(256))) if proto == TCP else 0
-    ports = [pick(span, 65535) if proto in (TCP, UDP) else 0 for span in (rule.sport, rule.dport)]
-    return family, proto, pick(rule.src, top), pick(rule.dst, top), ports[0], ports[1], flags
 
 
 @given(st.integers(0, 2**32), st.sampled_from([0, 1, 3, 64, 65, 200]))

@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from tests.nf.library.frames import FLAGS, NAMES, NUMBERS, Packet, read
-from tests.nf.library.rule_sets import rule_set
-from tests.nf.library.test_bit_vectors import linear, packet_for
+from tests.nf.library.frames import FLAGS, NUMBERS, Packet, read
+from tests.nf.library.rule_sets import make, rule_set
+from tests.nf.library.test_bit_vectors import linear
 from tests.nf.library.wire import Wire, engines
 
 from nfuse.nf.library import IPFilter, Maglev
@@ -24,16 +24,6 @@ def action_of(rules: list[Rule], packet: Packet, default: int = ALLOW) -> int:
     judged = (src.version, NUMBERS[packet.proto], int(src), int(dst), packet.sport, packet.dport, flags)
     number = linear(rules, judged)
     return rules[number].action if number < len(rules) else default
-
-
-def make(rng: random.Random, rules: list[Rule]) -> Packet:
-    while True:
-        family, proto, src, dst, sport, dport, flags = packet_for(rng, rules)
-        if proto in NAMES and (proto != 58 or family == 6) and (proto != 1 or family == 4):
-            break
-    kind = ipaddress.IPv4Address if family == 4 else ipaddress.IPv6Address
-    letters = "".join(letter for bit, letter in enumerate(FLAGS) if flags >> bit & 1)
-    return Packet(str(kind(src)), str(kind(dst)), NAMES[proto], sport, dport, letters if proto == 6 else "")
 
 
 @pytest.mark.parametrize("engine", engines())

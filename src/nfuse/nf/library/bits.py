@@ -6,13 +6,22 @@ from __future__ import annotations
 def lowest_bit(word):
     """Return the number (0-63) of the lowest bit set in a 64-bit word that is not zero."""
     count = 0
-    shift = 32
-    while shift:
-        if word & ((1 << shift) - 1) == 0:
-            word >>= shift
-            count += shift
-        shift >>= 1
-    return count
+    if word & 0xFFFFFFFF == 0:
+        word >>= 32
+        count += 32
+    if word & 0xFFFF == 0:
+        word >>= 16
+        count += 16
+    if word & 0xFF == 0:
+        word >>= 8
+        count += 8
+    if word & 0xF == 0:
+        word >>= 4
+        count += 4
+    if word & 3 == 0:
+        word >>= 2
+        count += 2
+    return count if word & 1 else count + 1
 
 
 def mix(word):
