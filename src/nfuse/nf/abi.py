@@ -47,8 +47,8 @@ CX_PLACE = 128
 """Tuple: the session's opening tuple at this NF's place. Valid in on_flow, on_change, then; in on_end = entry."""
 CX_BUDGET = 176
 """i64: loop iterations left; private to a handler call."""
-CX_SCRATCH = 184
-"""72 bytes private to handlers (results of container operations)."""
+CX_DROP = 184
+"""i64: reason number given to ``pkt.drop`` inside a helper function; private to a handler call."""
 CX_ENGINE = 256
 """First offset that is free for engines."""
 CX_SIZE = 512

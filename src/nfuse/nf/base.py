@@ -104,8 +104,10 @@ class NF:
 
     name: str | None
 
-    def __init_subclass__(cls, **kwargs: Any) -> None:
+    def __init_subclass__(cls, facade: bool = False, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
+        if facade:
+            return
         found = dict(cls.parameters)
         declared = annotations_of(cls)
         for name, annotation in declared.items():
@@ -163,6 +165,10 @@ class NF:
     def __repr__(self) -> str:
         inside = ", ".join(f"{name}={plain(value)!r}" for name, value in self.values().items())
         return f"{type(self).__name__}({inside})" + (f".named({self.name!r})" if self.name else "")
+
+    def alert(self, signature: str, value: int = 0) -> None:
+        """Write a log record about this flow (only in handlers): a literal signature and an integer."""
+        raise RuntimeError("self.alert works in handlers only")
 
     def on_start(self) -> None:
         """Prepare the State; runs once, in plain Python, before the first packet."""
