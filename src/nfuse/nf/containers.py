@@ -28,10 +28,10 @@ from numpy.typing import NDArray
 
 from nfuse.memory.arena import Arena
 from nfuse.memory.jit import native
-from nfuse.memory.raw import copy, i64, load8, load8i, load16, load16i, load32, load32i, load64, lsr
-from nfuse.memory.raw import store8, store16, store32, store64, zero
+from nfuse.memory.raw import copy, i64, load64, lsr, store64, zero
 from nfuse.nf.abi import CONTAINER_SIZE
 from nfuse.nf.layout import numpy_format
+from nfuse.nf.poke import peek, poke, wipe
 from nfuse.nf.types import ADDRESS, U16, Kind, kind_of
 from nfuse.packet.address import pack, unpack
 
@@ -174,24 +174,13 @@ class ContainerFault(IndexError):
     """An access that would be a fault in a handler: outside, empty, full, or no such key."""
 
 
-_LOADS: dict[tuple[int, bool], Callable[[int], int]] = {
-    (8, False): load8,
-    (16, False): load16,
-    (32, False): load32,
-    (64, False): load64,
-    (8, True): load8i,
-    (16, True): load16i,
-    (32, True): load32i,
-    (64, True): load64,
-}
-_STORES: dict[int, Callable[[int, int], None]] = {8: store8, 16: store16, 32: store32, 64: store64}
 
 
 def read_item(kind: Kind, address: int) -> Any:
     """Read a value of a kind: an int, bool or :mod:`ipaddress` object."""
     if kind.form == "address":
-        return unpack(load64(address), load64(address + 8))
-    value = int(_LOADS[8 * kind.size, kind.signed](address))
+        return unpack(peek(address), peek(address + 8))
+    value = peek(address, kind.size, kind.signed)
     return bool(value) if kind.form == "bool" else value
 
 
@@ -199,10 +188,10 @@ def write_item(kind: Kind, address: int, value: Any) -> None:
     """Write a value of a kind, truncated to its width."""
     if kind.form == "address":
         hi, lo = pack(value)
-        store64(address, hi)
-        store64(address + 8, lo)
+        poke(address, hi)
+        poke(address + 8, lo)
     else:
-        _STORES[8 * kind.size](address, kind.wrap(value))
+        poke(address, kind.wrap(value), kind.size)
 
 
 class Container:
@@ -228,7 +217,7 @@ class Container:
     @property
     def capacity(self) -> int:
         """Items that fit."""
-        return int(load64(self._header + 8))
+        return peek(self._header + 8)
 
     def _bytes_for(self, n: int) -> int:
         return n * self._item.size
@@ -242,20 +231,20 @@ class Container:
         if size > self._room:
             if self._allocate is None:
                 raise RuntimeError("room for containers is made in on_start and on_update")
-            store64(self._header, self._allocate(size))
+            poke(self._header, self._allocate(size))
             self._room = size
         else:
-            zero(self._base + load64(self._header), size)
-        store64(self._header + 8, n)
-        store64(self._header + 16, 0)
-        store64(self._header + 24, 0)
+            wipe(self._base + peek(self._header), size)
+        poke(self._header + 8, n)
+        poke(self._header + 16, 0)
+        poke(self._header + 24, 0)
 
     def adopt(self, size: int) -> None:
         """Tell that `size` bytes of data are this container's already."""
         self._room = size
 
     def _all(self) -> NDArray[Any]:
-        offset = self._base - self._arena.address + int(load64(self._header))
+        offset = self._base - self._arena.address + peek(self._header)
         kind = np.dtype(numpy_format(self._item))
         if kind.subdtype is not None:
             return self._arena.array("<i8", 2 * self.capacity, offset).reshape(-1, 2)
@@ -314,7 +303,7 @@ class Stack(Container):
         return _declared("stack", item)
 
     def __len__(self) -> int:
-        return int(load64(self._header + 16))
+        return peek(self._header + 16)
 
     def push(self, value: Any) -> None:
         """Put a value on top."""
@@ -326,15 +315,15 @@ class Stack(Container):
 
     def clear(self) -> None:
         """Take everything out."""
-        store64(self._header + 16, 0)
+        poke(self._header + 16, 0)
 
     def fill(self, items: Iterable[Any]) -> None:
         """Hold exactly these items; the last is on top."""
-        store64(self._header + 16, self._put_all(items))
+        poke(self._header + 16, self._put_all(items))
 
     def values(self) -> list[Any]:
         """Return the items, the top last."""
-        start = self._base + int(load64(self._header))
+        start = self._base + peek(self._header)
         return [read_item(self._item, start + i * self._item.size) for i in range(len(self))]
 
 
@@ -345,7 +334,7 @@ class Ring(Container):
         return _declared("ring", item)
 
     def __len__(self) -> int:
-        return int(load64(self._header + 24))
+        return peek(self._header + 24)
 
     def push(self, value: Any) -> None:
         """Put a value behind the newest."""
@@ -357,17 +346,17 @@ class Ring(Container):
 
     def clear(self) -> None:
         """Take everything out."""
-        store64(self._header + 16, 0)
-        store64(self._header + 24, 0)
+        poke(self._header + 16, 0)
+        poke(self._header + 24, 0)
 
     def fill(self, items: Iterable[Any]) -> None:
         """Hold exactly these items, the oldest first."""
         count = self._put_all(items)
-        store64(self._header + 24, count)
+        poke(self._header + 24, count)
 
     def values(self) -> list[Any]:
         """Return the items, the oldest first."""
-        start, head = self._base + int(load64(self._header)), int(load64(self._header + 16))
+        start, head = self._base + peek(self._header), peek(self._header + 16)
         size, capacity = self._item.size, self.capacity
         return [read_item(self._item, start + (head + i) % capacity * size) for i in range(len(self))]
 
@@ -382,12 +371,12 @@ class Array(Container):
         return _declared("array", item, count=count)
 
     def __len__(self) -> int:
-        return int(load64(self._header + 16))
+        return peek(self._header + 16)
 
     def reserve(self, n: int) -> None:
         """Hold `n` items, all zero."""
         super().reserve(n)
-        store64(self._header + 16, int(n))
+        poke(self._header + 16, int(n))
 
     def fill(self, items: Iterable[Any]) -> None:
         """Hold exactly these items."""
@@ -432,7 +421,7 @@ class HashMap(Container):
         return _declared("map", parameters[1], key=parameters[0])
 
     def __len__(self) -> int:
-        return int(load64(self._header + 16))
+        return peek(self._header + 16)
 
     @property
     def stride(self) -> int:
@@ -445,12 +434,12 @@ class HashMap(Container):
     def reserve(self, n: int) -> None:
         """Empty the map and give it room for `n` keys."""
         super().reserve(n)
-        store64(self._header + 24, map_buckets(int(n)))
+        poke(self._header + 24, map_buckets(int(n)))
 
     def clear(self) -> None:
         """Take all keys out."""
-        zero(self._base + load64(self._header), self._bytes_for(self.capacity))
-        store64(self._header + 16, 0)
+        wipe(self._base + peek(self._header), self._bytes_for(self.capacity))
+        poke(self._header + 16, 0)
 
     def fill(self, items: Mapping[Any, Any] | Iterable[tuple[Any, Any]]) -> None:
         """Hold exactly these keys and values."""
@@ -494,11 +483,11 @@ class HashMap(Container):
     def items(self) -> list[tuple[Any, Any]]:
         """Return all keys and values, in the order of the buckets."""
         assert self._kind.key is not None
-        start, found = self._base + int(load64(self._header)), []
-        for bucket in range(int(load64(self._header + 24))):
+        start, found = self._base + peek(self._header), []
+        for bucket in range(peek(self._header + 24)):
             slot = start + bucket * self.stride
-            if load64(slot):
-                key = read_item(ADDRESS, slot + 8) if self._kind.key.form == "address" else int(load64(slot + 16))
+            if peek(slot):
+                key = read_item(ADDRESS, slot + 8) if self._kind.key.form == "address" else peek(slot + 16)
                 found.append((key, read_item(self._item, slot + MAP_HEADER)))
         return found
 

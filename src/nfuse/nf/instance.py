@@ -7,13 +7,13 @@ from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from nfuse.memory.arena import Arena
-from nfuse.memory.raw import store64
 from nfuse.nf.arithmetic import wrap
 from nfuse.nf.base import NF
 from nfuse.nf.containers import CLASSES, Container, read_item, write_item
 from nfuse.nf.errors import nearest
 from nfuse.nf.layout import Slot
 from nfuse.nf.parameters import ParameterError
+from nfuse.nf.poke import poke
 
 if TYPE_CHECKING:
     from nfuse.nf.compile import NFInfo
@@ -80,10 +80,10 @@ class Instance:
             match slot.kind.form:
                 case "prefix":
                     for number, word in enumerate(value.words()):
-                        store64(at + 8 * number, word)
+                        poke(at + 8 * number, word)
                 case "ports":
-                    store64(at, value.low)
-                    store64(at + 8, value.high)
+                    poke(at, value.low)
+                    poke(at + 8, value.high)
                 case _:
                     write_item(slot.kind, at, value)
 
