@@ -47,12 +47,13 @@ def command(
 
     code, documents = OK, []
     for source in sources:
-        with progress_bar(f"verifying {source}", quiet=as_json):
+        with progress_bar(f"verifying {source}", quiet=as_json) as progress:
             result = verify(
                 chain,
                 lambda source=source: options.pair(source, reverse_in),  # type: ignore[misc]
                 engines=("reference", "original" if no_consolidate else "fused"),
                 limit=limit,
+                progress=progress,
             )
         code = code if result.identical else DIFFERENT
         if as_json:

@@ -1,0 +1,232 @@
+"""The commands, as a user calls them: what they print, what they exit with."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from nfuse.cli.main import main
+
+ROOT = Path(__file__).resolve().parents[2]
+CHAIN = str(ROOT / "examples" / "chain1.yaml")
+GEN = "gen:?flows=40&packets=600&seed=5&inside=10.0.0.0/16&outside=203.0.113.80/31&dport=80"
+
+
+def nfuse(capsys: pytest.CaptureFixture[str], *arguments: str) -> tuple[int, str, str]:
+    with pytest.raises(SystemExit) as caught:
+        main(list(arguments))
+    captured = capsys.readouterr()
+    assert isinstance(caught.value.code, int)
+    return caught.value.code, captured.out, captured.err
+
+
+@pytest.mark.parametrize("command", [[], ["run"], ["verify"], ["plan"], ["bench"], ["demo"]])
+def test_help(capsys, command) -> None:
+    code, out, _ = nfuse(capsys, *command, "--help")
+    assert code == 0
+    assert "Usage: nfuse" in out
+
+
+def test_help_loads_nothing_else() -> None:
+    script = "import sys; sys.argv = ['nfuse', '--help']\n"
+    script += "from nfuse.cli.main import main\n"
+    script += "try:\n    main()\nexcept SystemExit:\n    pass\n"
+    script += "assert not {'numba', 'numpy', 'rich', 'yaml'} & set(sys.modules), sorted(sys.modules)"
+    subprocess.run([sys.executable, "-c", script], check=True, capture_output=True, env={**os.environ, **path()})
+
+
+def path() -> dict[str, str]:
+    return {"PYTHONPATH": str(ROOT / "src")}
+
+
+def test_version(capsys) -> None:
+    import nfuse as package
+
+    assert nfuse(capsys, "--version")[1] == f"nfuse {package.__version__}\n"
+
+
+def test_unknown_command_names_the_nearest(capsys) -> None:
+    code, _, err = nfuse(capsys, "verfy")
+    assert code == 2
+    assert "'verify'" in err
+
+
+def test_run_prints_the_summary(capsys, tmp_path) -> None:
+    target = tmp_path / "out.pcap"
+    code, out, _ = nfuse(capsys, "run", CHAIN, "-i", GEN, "-o", str(target))
+    assert code == 0
+    assert "chain: mazunat >> maglev >> monitor >> ipfilter" in out
+    assert "packets in + made = out + dropped: 600 + " in out
+    assert "rate: " in out
+    assert target.stat().st_size > 600 * 16
+
+
+def test_run_as_json(capsys) -> None:
+    code, out, _ = nfuse(capsys, "run", CHAIN, "-i", GEN, "--json", "--limit", "100")
+    facts = json.loads(out)
+    assert code == 0
+    assert facts["counters"]["packets_in"] == 100
+    assert facts["conserved"] is True
+    assert facts["nfs"] == ["mazunat", "maglev", "monitor", "ipfilter"]
+
+
+@pytest.mark.parametrize("engine", ["reference", "original"])
+def test_other_engines_give_the_same(capsys, tmp_path, engine) -> None:
+    outputs = []
+    for name in ("fused", engine):
+        target = tmp_path / f"{name}.pcap"
+        assert nfuse(capsys, "run", CHAIN, "-i", GEN, "-o", str(target), "--engine", name)[0] == 0
+        outputs.append(target.read_bytes())
+    assert outputs[0] == outputs[1]
+
+
+def test_two_sides(capsys, tmp_path) -> None:
+    forward, back = tmp_path / "f.pcap", tmp_path / "r.pcap"
+    source = "gen:?flows=20&packets=400&seed=5&reply=yes&inside=10.0.0.0/16"
+    direction = ("--direction", "dst net 10.0.0.0/8")
+    code, out, _ = nfuse(
+        capsys, "run", CHAIN, "-i", source, "-o", str(forward), "--reverse-out", str(back), *direction
+    )
+    assert code == 0, out
+    assert forward.stat().st_size > 1000
+
+
+def test_reverse_output_without_a_direction_is_a_usage_error(capsys, tmp_path) -> None:
+    code, _, err = nfuse(capsys, "run", CHAIN, "-i", GEN, "--reverse-out", str(tmp_path / "r.pcap"))
+    assert code == 2
+    assert "--direction" in err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["run", "missing.yaml", "-i", GEN], "no such chain file"),
+        (["run", CHAIN, "-i", "missing.pcap"], "missing.pcap"),
+        (["run", CHAIN, "-i", "gne:?flows=1"], "gen:"),
+        (["run", CHAIN, "-i", "gen:?flws=1"], "flows"),
+        (["run", CHAIN, "-i", GEN, "-o", "/nowhere/at/all/out.pcap"], "/nowhere/at/all/out.pcap"),
+        (["run", CHAIN, "-i", GEN, "--direction", "srce net 10.0.0.0/8"], "srce"),
+        (["run", CHAIN], "--input"),
+        (["run", CHAIN, "-i", GEN, "--limit", "0"], "limit"),
+        (["plan", "missing.py"], "no such chain file"),
+    ],
+)
+def test_bad_input_is_one_message_and_exit_code_2(capsys, arguments, message) -> None:
+    code, _, err = nfuse(capsys, *arguments)
+    assert code == 2
+    assert message in err
+    assert "Traceback" not in err
+
+
+def test_a_mistake_in_a_network_function_is_shown_at_its_line(capsys, tmp_path) -> None:
+    source = "from nfuse import NF, Chain, tcp\n\n\nclass Wrong(NF):\n    traffic = tcp\n\n"
+    source += "    def on_packet(self, pkt, flow):\n        pkt.tcp.snc = 1\n\n\nchain = Chain(Wrong())\n"
+    (tmp_path / "wrong.py").write_text(source)
+    code, _, err = nfuse(capsys, "run", str(tmp_path / "wrong.py"), "-i", GEN)
+    assert code == 2
+    assert "wrong.py:8" in err
+    assert "syn" in err
+    assert "Traceback" not in err
+
+
+def test_an_empty_capture(capsys, tmp_path) -> None:
+    (tmp_path / "empty.pcap").write_bytes(b"")
+    code, _, err = nfuse(capsys, "run", CHAIN, "-i", str(tmp_path / "empty.pcap"))
+    assert code == 2
+    assert "empty.pcap" in err
+
+
+def test_verify_says_identical(capsys) -> None:
+    code, out, _ = nfuse(capsys, "verify", CHAIN, "-i", GEN)
+    assert code == 0, out
+    assert "identical, 600 packets" in out
+
+
+def test_verify_as_json(capsys) -> None:
+    code, out, _ = nfuse(capsys, "verify", CHAIN, "-i", GEN, "-i", GEN, "--json", "--limit", "50")
+    documents = json.loads(out)
+    assert code == 0
+    assert [document["packets"] for document in documents] == [50, 50]
+    assert documents[0]["translated"] > 0
+
+
+def test_plan(capsys) -> None:
+    code, out, _ = nfuse(capsys, "plan", CHAIN)
+    assert code == 0
+    for word in ("mazunat (MazuNat)", "reads", "writes", "modifies", "payload", "scratchpad"):
+        assert word in out
+
+
+def test_plan_as_json(capsys) -> None:
+    code, out, _ = nfuse(capsys, "plan", CHAIN, "--json")
+    facts = {nf["name"]: nf for nf in json.loads(out)["nfs"]}
+    assert code == 0
+    assert "ip_src" in facts["mazunat"]["modifies"]
+    assert facts["monitor"]["payload"] == "IGNORE"
+    assert facts["ipfilter"]["may_drop"]
+
+
+def test_plan_source_is_python(capsys) -> None:
+    code, out, _ = nfuse(capsys, "plan", CHAIN, "--source")
+    assert code == 0
+    compile(out, "plan", "exec")
+
+
+def test_alerts_are_eve_json(capsys, tmp_path) -> None:
+    target = tmp_path / "eve.json"
+    source = "gen:?flows=5&packets=200&seed=7&dport=80&proto=tcp"
+    chain = str(ROOT / "examples" / "first_nf.py")
+    assert nfuse(capsys, "run", chain, "-i", source, "--alerts", str(target))[0] == 0
+    events = [json.loads(line) for line in target.read_text().splitlines()]
+    assert len(events) == 5
+    assert events[0]["event_type"] == "alert"
+    assert events[0]["alert"]["signature"] == "flow over its cap"
+    assert events[0]["dest_port"] == 80
+    assert events[0]["nfuse"]["value"] == 11
+
+
+def test_ctrl_c_leaves_a_valid_capture_and_the_summary(tmp_path) -> None:
+    target = tmp_path / "out.pcap"
+    endless = "gen:?flows=40&packets=0&seed=5"
+    process = subprocess.Popen(
+        [sys.executable, "-m", "nfuse", "run", CHAIN, "-i", endless, "-o", str(target)],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env={**os.environ, **path()},
+    )
+    until = time.monotonic() + 120
+    while not (target.exists() and target.stat().st_size > 100_000) and time.monotonic() < until:
+        assert process.poll() is None, process.communicate()
+        time.sleep(0.05)
+    process.send_signal(signal.SIGINT)
+    out, err = process.communicate(timeout=60)
+    assert process.returncode == 130, err
+    assert "packets in + made = out + dropped" in out
+    assert "stopped by Ctrl-C" in out
+
+    from nfuse.port.registry import open_input
+
+    with open_input(str(target)) as port:
+        from nfuse.port.burst import Burst
+
+        burst = Burst()
+        packets = 0
+        while received := port.receive(burst):
+            packets += received
+        assert not port.truncated
+        assert f" {packets:,} + " in out.split("out + dropped")[1]
+
+
+def test_demo(capsys) -> None:
+    code, out, _ = nfuse(capsys, "demo", "--packets", "3000")
+    assert code == 0
+    assert "mazunat >> maglev >> monitor >> ipfilter" in out
+    assert "proof: over the first 3,000 packets" in out
