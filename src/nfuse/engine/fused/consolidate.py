@@ -1,0 +1,249 @@
+"""The global match-action table: what a session's NFs recorded, consolidated for each direction of travel.
+
+A point record (see :func:`nfuse.action.points.apply_points`) holds, for the NFs whose actions are applied there:
+
+| offset | what |
+|---|---|
+| 0 | u16: fields to write, bits as in MODIFY_FIELDS |
+| 2 | u16: sum to add to the IPv4 header checksum (RFC 1624), prepared |
+| 4 | u16: sum to add to the L4 checksum, prepared |
+
+Later modifies of a field win, but each adds its own old and new value to the sums, so that the checksum comes out as if
+the modifies had been made one by one, also where it is 0x0000 or 0xffff (rule S12). The values of tuple fields of the
+last point need no room: the packet leaves with the tuple that the other direction's key mirrors.
+"""
+
+from __future__ import annotations
+
+from nfuse.engine.fused.context import (
+    C_CONSOLIDATED,
+    COLD,
+    COUNTERS,
+    DROP_OF,
+    E_KEY_O,
+    FL_CHANGED,
+    FL_HAS_REPLY_KEY,
+    FL_NEVER_QUICK,
+    FL_REKEY,
+    FL_SIDE,
+    FL_V6,
+    FLAGS,
+    FORCE_SLOW,
+    GEN,
+    GEN_OF,
+    HIDDEN,
+    KEY_O,
+    L_DROP,
+    L_MASK,
+    L_REPLY,
+    L_WRONG,
+    N_LOCAL,
+    N_OLD,
+    N_POINT,
+    NODES,
+    PCLASS,
+    PENDING,
+    NEVER_QUICK,
+    PLACES,
+    REACHED,
+    SESSION_MASK,
+    TUPLE_OUT,
+    TUPLE_TEMP,
+    TWO_SIDED,
+)
+from nfuse.engine.fused.records import load_old, node_of, store_value_at, value_hi, value_lo, walk_tuple
+from nfuse.engine.fused.tuples import field_hi, field_lo, mirror, set_field, tuple_from_key
+from nfuse.memory.jit import native
+from nfuse.memory.raw import copy, ctz, i64, load8, load16, load32, load64, store8, store16, store32, store64
+from nfuse.nf.abi import TUPLE_DPORT, TUPLE_SIZE, TUPLE_SPORT
+from nfuse.packet.checksum import delta16, delta_address, fold
+
+P_MASK = 0
+P_IP = 2
+P_L4 = 4
+POINT_SIZE = 6
+
+
+@native
+def consolidate(X, fcb, ext):
+    """Compute a session's point records and first drops for both directions, and say which may take the fast path."""
+    flags = load8(fcb + FLAGS)
+    nodes = load64(X + NODES)
+    T = X + TUPLE_TEMP
+    v6 = flags & FL_V6
+    if v6:
+        tuple_from_key(ext + E_KEY_O, 1, T)
+    else:
+        tuple_from_key(fcb + KEY_O, 0, T)
+    opener = i64((flags & FL_SIDE) != 0)
+    portless = load32(T + TUPLE_SPORT) == 0 and load32(T + TUPLE_DPORT) == 0
+    clear_points(X, fcb, nodes)
+    places = load64(X + PLACES)
+    step = i64(0)
+    wrong = i64(0)
+    depth = i64(0)
+    while step < nodes:  # the opening direction: from what came in to what leaves
+        node = nodes - 1 - step if opener else step
+        copy(places + node * TUPLE_SIZE, T, TUPLE_SIZE)
+        wrong |= add_forward(X, fcb, ext, node, opener, T)
+        depth = walk_tuple(X, fcb, ext, node, T, depth)
+        step += 1
+    if depth:
+        copy(T, load64(X + HIDDEN), TUPLE_SIZE)
+    if load32(T + TUPLE_SPORT) == 0 and load32(T + TUPLE_DPORT) == 0:
+        portless = True
+    R = X + TUPLE_OUT
+    mirror(T, R)
+    step = i64(0)
+    while step < nodes:  # the other direction: back to what came in
+        node = step if opener else nodes - 1 - step
+        add_inverse(X, fcb, ext, node, 1 - opener, R, places + node * TUPLE_SIZE)
+        step += 1
+    flags &= ~(FL_CHANGED | FL_NEVER_QUICK)
+    if load8(fcb + PCLASS) == 2 and portless:
+        flags |= FL_NEVER_QUICK  # messages with and without an identifier share this session
+    if load64(X + FORCE_SLOW) or load64(X + NEVER_QUICK):
+        flags |= FL_NEVER_QUICK
+    store8(fcb + FLAGS, flags)
+    for side in range(2):
+        store32(fcb + GEN_OF + 4 * side, 0)
+        opening = i64(side == opener)
+        if flags & FL_NEVER_QUICK == 0 and ready(X, fcb, side, opening, nodes, wrong):
+            store32(fcb + GEN_OF + 4 * side, load64(X + GEN))
+    counter = load64(X + COUNTERS) + C_CONSOLIDATED
+    store64(counter, load64(counter) + 1)
+
+
+@native
+def clear_points(X, fcb, nodes):
+    """Empty all point records of a session."""
+    node = i64(0)
+    while node < nodes:
+        N = node_of(X, node)
+        for side in range(2):
+            at = load64(N + N_POINT + 32 * side)
+            if at:
+                store16(fcb + at + P_MASK, 0)
+                store32(fcb + at + P_IP, 0)
+        node += 1
+
+
+@native
+def add_sums(fcb, point, v6, kind, field, old_hi, old_lo, new_hi, new_lo):
+    """Add the change of a tuple field to a point's checksum sums."""
+    if field < 2:
+        delta = delta_address(old_hi, old_lo, new_hi, new_lo)
+        if v6 == 0:
+            store16(fcb + point + P_IP, fold(load16(fcb + point + P_IP) + delta))
+        if kind == 2 and v6 == 0:
+            return  # ICMP has no pseudo header
+    else:
+        delta = delta16(old_lo, new_lo)
+    store16(fcb + point + P_L4, fold(load16(fcb + point + P_L4) + delta))
+
+
+@native
+def keep_value(N, side, fcb, ext, field, hi, lo):
+    """Keep a value for a point that is not the last one, or of a field outside the tuple."""
+    row = N + N_POINT + 32 * side
+    if field < 4:
+        at = load64(row + 8)
+        if at:
+            store_value_at(fcb + at, ext + load64(row + 16), load8(fcb + FLAGS) & FL_V6, field, hi, lo)
+    else:
+        at = fcb + load64(row + 24)
+        if field == 7:
+            store64(at, lo)
+        elif field == 8:
+            store64(at + 8, lo)
+        elif field == 9:
+            store16(at + 16, lo)
+        else:
+            store8(at + 18 + (field - 4 if field < 7 else 3), lo)
+
+
+@native
+def add_forward(X, fcb, ext, node, side, T):
+    """Consolidate one NF's record for the opening direction; `T` is the tuple at its place.
+
+    Returns 1 if the record holds an address of the wrong family.
+    """
+    N = node_of(X, node)
+    local = load64(N + N_LOCAL)
+    if local == 0:
+        return i64(0)
+    if load8(fcb + local + L_WRONG):
+        return i64(1)
+    point = load64(N + N_POINT + 32 * side)
+    mask = load16(fcb + local + L_MASK)
+    if mask == 0 or point == 0:
+        return i64(0)
+    store16(fcb + point + P_MASK, load16(fcb + point + P_MASK) | mask)
+    v6 = load8(fcb + FLAGS) & FL_V6
+    kind = load8(fcb + PCLASS)
+    while mask:
+        field = ctz(mask)
+        mask &= mask - 1
+        hi = value_hi(N, fcb, ext, field)
+        lo = value_lo(N, fcb, ext, field)
+        if field < 4:
+            add_sums(fcb, point, v6, kind, field, field_hi(T, field & 1), field_lo(T, field), hi, lo)
+        keep_value(N, side, fcb, ext, field, hi, lo)
+    return i64(0)
+
+
+@native
+def add_inverse(X, fcb, ext, node, side, R, before):
+    """Consolidate the inverse of one NF's record; `R` is the tuple of the other direction at its place and moves on."""
+    N = node_of(X, node)
+    local = load64(N + N_LOCAL)
+    if local == 0 or load8(fcb + local + L_WRONG):
+        return
+    mask = load16(fcb + local + L_MASK) & 15
+    if mask == 0:
+        return
+    point = load64(N + N_POINT + 32 * side)
+    if point == 0:
+        return
+    v6 = load8(fcb + FLAGS) & FL_V6
+    kind = load8(fcb + PCLASS)
+    while mask:
+        field = ctz(mask)
+        mask &= mask - 1
+        other = field ^ 1
+        if load64(N + N_OLD + 8 * field):
+            load_old(N, fcb, ext, field, before)
+        hi = field_hi(before, field & 1)
+        lo = field_lo(before, field)
+        store16(fcb + point + P_MASK, load16(fcb + point + P_MASK) | i64(1) << other)
+        add_sums(fcb, point, v6, kind, other, field_hi(R, other & 1), field_lo(R, other), hi, lo)
+        set_field(R, other, hi, lo)
+        keep_value(N, side, fcb, ext, other, hi, lo)
+
+
+@native
+def ready(X, fcb, side, opening, nodes, wrong):
+    """Find the first recorded drop for a direction of travel; tell whether its packets may take the fast path."""
+    flags = load8(fcb + FLAGS)
+    cold = fcb + load64(X + COLD)
+    reached = load32(cold + REACHED)
+    pending = load32(cold + PENDING)
+    needed = load64(X + SESSION_MASK)
+    # Which way packets of this `side` travel: in chain order for 0, backwards for 1.
+    store8(fcb + DROP_OF + side, 0)
+    step = i64(0)
+    while step < nodes:
+        node = nodes - 1 - step if side else step
+        bit = i64(1) << node
+        if needed & bit and (reached & bit == 0 or pending & bit):
+            return False
+        local = load64(node_of(X, node) + N_LOCAL)
+        if local and load16(fcb + local + L_DROP):
+            if load8(fcb + local + L_REPLY):
+                return False
+            store8(fcb + DROP_OF + side, node + 1)
+            return True
+        step += 1
+    if opening and (wrong or flags & FL_REKEY or flags & FL_HAS_REPLY_KEY == 0):
+        return False
+    return True

@@ -1,0 +1,50 @@
+"""Keys of coarser sessions: the declared fields, packed into as few words as they need."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from nfuse.flow.blocks import stride
+from nfuse.nf.abi import CX_PLACE, TUPLE_DPORT, TUPLE_DST, TUPLE_PROTO, TUPLE_SPORT, TUPLE_SRC
+from nfuse.packet.fields import emit_read
+
+
+def _sources(field: Any, four: bool) -> list[tuple[str, int]]:
+    """Return the parts of a field's value as (source expression, bits)."""
+    header, name = field.header, field.name
+    if (header, name) in (("ip", "src"), ("ip", "dst")):
+        at = CX_PLACE + (TUPLE_SRC if name == "src" else TUPLE_DST)
+        if four:
+            return [(f"(load64(X + {at + 8}) & 0xFFFFFFFF)", 32)]
+        return [(f"load64(X + {at})", 64), (f"load64(X + {at + 8})", 64)]
+    if name in ("sport", "dport"):
+        return [(f"load32(X + {CX_PLACE + (TUPLE_SPORT if name == 'sport' else TUPLE_DPORT)})", 16)]
+    if (header, name) in (("ip", "proto"), ("ipv6", "next_header")):
+        return [(f"load32(X + {CX_PLACE + TUPLE_PROTO})", 8)]
+    return [(emit_read(header, name, "P"), field.width)]
+
+
+def key_words(fields: Sequence[Any], traffic: Any) -> list[str]:
+    """Return source expressions of the key's words, over the opening tuple at the NF's place and packet ``P``.
+
+    Args:
+        fields: The declared fields of the session.
+        traffic: The NF's traffic class: where it proves IPv4, an address takes 32 bits.
+    """
+    words: list[list[str]] = []
+    used = 64
+    for field in fields:
+        for source, bits in _sources(field, "ipv4" in traffic.proves):
+            if used + bits > 64:
+                words.append([])
+                used = 0
+            words[-1].append(f"{source} << {used}" if used else source)
+            used += bits
+    return [f"i64({' | '.join(parts)})" for parts in words]
+
+
+def stride_of(plan: Any, number: int) -> int:
+    """Return the bytes of a block of a node's coarser session `number`; scratchpads hold its offset in units of 8."""
+    _, fields, layout = plan.info.coarse[number]
+    return stride(layout.size, len(key_words(fields, plan.traffic)))

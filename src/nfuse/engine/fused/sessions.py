@@ -1,0 +1,400 @@
+"""Sessions in the flow table: look-up by key, creation, reply keys, time-outs, release.
+
+What ends a session and calls its NFs' ``on_end`` is generated with the chain; these are the parts that all chains share.
+"""
+
+from __future__ import annotations
+
+from nfuse.engine.fused.context import (
+    C_CREATED,
+    CAPACITY,
+    COUNTERS,
+    E_KEY_O,
+    E_KEY_STRIDE,
+    ESIZE,
+    EXT,
+    FL_CHANGED,
+    FL_HAS_OLD_KEY,
+    FL_HAS_REPLY_KEY,
+    FL_REKEY,
+    FL_SIDE,
+    FL_V6,
+    FLAGS,
+    FREE,
+    HEAP,
+    INDEX4,
+    INDEX6,
+    KEY_O,
+    KEY_STRIDE,
+    KIND_OLD,
+    KIND_OPENER,
+    KIND_REPLY,
+    LIVE,
+    MASK4,
+    MASK6,
+    NOW_MS,
+    NUMBER,
+    PCLASS,
+    POOL,
+    PUSHED,
+    SIZE,
+    ST_CLOSING,
+    ST_CONFIRMED,
+    ST_FIN_O,
+    ST_FIN_R,
+    ST_REPLIED,
+    ST_RST,
+    STATES_PER_CLASS,
+    TIMEOUTS,
+    TUPLE_INNER,
+    TUPLE_OUT,
+    TUPLE_TEMP,
+    TWO_SIDED,
+    USED,
+    WHEEL,
+)
+from nfuse.engine.fused.tuples import key_from_tuple, mirror, read_packet
+from nfuse.flow import index, wheel
+from nfuse.flow.evict import note
+from nfuse.flow.header import DEADLINE, NEXT, STATE
+from nfuse.flow.header import NUMBER as SESSION
+from nfuse.memory.jit import native
+from nfuse.memory.raw import copy, i64, load8, load16, load32, load64, store8, store32, store64, zero
+from nfuse.nf.abi import TUPLE_DPORT, TUPLE_DST, TUPLE_PROTO, TUPLE_SPORT, TUPLE_SRC
+from nfuse.packet.desc import ADDR, F_IP4, L3, SIDE, SPORT
+from nfuse.packet.desc import FLAGS as P_FLAGS
+from nfuse.packet.desc import PROTO as P_PROTO
+from nfuse.packet.quoted import quoted_dst, quoted_src, quoted_tuple
+
+
+@native
+def fcb_of(X, number):
+    """Return the address of FCB `number`."""
+    return load64(X + POOL) + number * load64(X + SIZE)
+
+
+@native
+def ext_of(X, number):
+    """Return the address of the IPv6 extension of FCB `number`."""
+    return load64(X + EXT) + number * load64(X + ESIZE)
+
+
+@native
+def protocol_class(proto):
+    """Return the class of an IP protocol for time-outs: 0 TCP, 1 UDP, 2 ICMP, 3 other."""
+    if proto == 6:
+        return i64(0)
+    if proto == 17:
+        return i64(1)
+    if proto == 1 or proto == 58:
+        return i64(2)
+    return i64(3)
+
+
+@native
+def hash_key(key, v6):
+    """Hash a key where it lies."""
+    if v6:
+        return index.hash6(
+            load64(key), load64(key + 8), load64(key + 16), load64(key + 24), load32(key + 32) | load16(key + 36) << 32
+        )
+    return index.hash4(load64(key), load32(key + 8), load16(key + 12))
+
+
+@native
+def find_key(X, key, v6):
+    """Look up a key that lies in memory: FCB number << 2 | kind, or 0."""
+    h = hash_key(key, v6)
+    if v6:
+        return index.find6(
+            load64(X + INDEX6),
+            load64(X + MASK6),
+            h,
+            load64(X + EXT),
+            load64(X + ESIZE),
+            E_KEY_O,
+            E_KEY_STRIDE,
+            load64(key),
+            load64(key + 8),
+            load64(key + 16),
+            load64(key + 24),
+            load32(key + 32) | load16(key + 36) << 32,
+        )
+    return index.find4(
+        load64(X + INDEX4),
+        load64(X + MASK4),
+        h,
+        load64(X + POOL),
+        load64(X + SIZE),
+        KEY_O,
+        KEY_STRIDE,
+        load64(key),
+        load32(key + 8),
+        load16(key + 12),
+    )
+
+
+@native
+def packet_hash(P):
+    """Hash the key of a packet at the entry."""
+    ip = load64(P + ADDR) + load16(P + L3)
+    b = load32(P + SPORT)
+    c = load8(P + P_PROTO) | load8(P + SIDE) << 8
+    if load32(P + P_FLAGS) & F_IP4:
+        return index.hash4(load64(ip + 12), b, c)
+    return index.hash6(load64(ip + 8), load64(ip + 16), load64(ip + 24), load64(ip + 32), b | c << 32)
+
+
+@native
+def find_packet(X, P):
+    """Look up the session of a packet (not an ICMP error) at the entry: FCB number << 2 | kind, or 0."""
+    ip = load64(P + ADDR) + load16(P + L3)
+    b = load32(P + SPORT)
+    c = load8(P + P_PROTO) | load8(P + SIDE) << 8
+    if load32(P + P_FLAGS) & F_IP4:
+        a = load64(ip + 12)
+        h = index.hash4(a, b, c)
+        return index.find4(
+            load64(X + INDEX4),
+            load64(X + MASK4),
+            h,
+            load64(X + POOL),
+            load64(X + SIZE),
+            KEY_O,
+            KEY_STRIDE,
+            a,
+            b,
+            c,
+        )
+    w0 = load64(ip + 8)
+    w1 = load64(ip + 16)
+    w2 = load64(ip + 24)
+    w3 = load64(ip + 32)
+    e = b | c << 32
+    h = index.hash6(w0, w1, w2, w3, e)
+    return index.find6(
+        load64(X + INDEX6),
+        load64(X + MASK6),
+        h,
+        load64(X + EXT),
+        load64(X + ESIZE),
+        E_KEY_O,
+        E_KEY_STRIDE,
+        w0,
+        w1,
+        w2,
+        w3,
+        e,
+    )
+
+
+@native
+def find_quoted(X, P):
+    """Look up the session of the packet that an ICMP error quotes, in the error's direction: as :func:`find_packet`."""
+    v6 = i64((load32(P + P_FLAGS) & F_IP4) == 0)
+    T = X + TUPLE_TEMP
+    hi, lo = quoted_dst(P)
+    store64(T + TUPLE_SRC, hi)
+    store64(T + TUPLE_SRC + 8, lo)
+    hi, lo = quoted_src(P)
+    store64(T + TUPLE_DST, hi)
+    store64(T + TUPLE_DST + 8, lo)
+    proto, sport, dport = quoted_tuple(P)
+    store32(T + TUPLE_SPORT, dport)
+    store32(T + TUPLE_DPORT, sport)
+    store32(T + TUPLE_PROTO, proto)
+    key = X + TUPLE_OUT
+    key_from_tuple(T, load8(P + SIDE), v6, key)
+    return find_key(X, key, v6)
+
+
+@native
+def install(X, number, kind, key, v6):
+    """Enter one of a session's keys, which lies at `key`, into the index."""
+    h = hash_key(key, v6)
+    value = number << 2 | kind
+    if v6:
+        return index.insert(load64(X + INDEX6), load64(X + MASK6), h, value)
+    return index.insert(load64(X + INDEX4), load64(X + MASK4), h, value)
+
+
+@native
+def uninstall(X, number, kind, key, v6):
+    """Take one of a session's keys out of the index and wipe it, so that no stale hint can match it."""
+    h = hash_key(key, v6)
+    value = number << 2 | kind
+    if v6:
+        index.remove(load64(X + INDEX6), load64(X + MASK6), h, value)
+        zero(key, 38)
+    else:
+        index.remove(load64(X + INDEX4), load64(X + MASK4), h, value)
+        zero(key, 14)
+
+
+@native
+def timeout(X, kind, state):
+    """Return the time-out of a protocol class in a state, in ms."""
+    return load64(load64(X + TIMEOUTS) + 8 * (kind * STATES_PER_CLASS + state))
+
+
+@native
+def create(X, P, side, bare):
+    """Create the session that packet `P` opens; the caller has made room. Returns its FCB number.
+
+    `bare` is the size of the FCB, all of which is zeroed but for its number.
+    """
+    number = load64(X + FREE)
+    if number:
+        fcb = fcb_of(X, number)
+        store64(X + FREE, load32(fcb + NEXT))
+        zero(fcb, bare)
+    else:
+        number = load64(X + USED) + 1
+        store64(X + USED, number)
+        fcb = fcb_of(X, number)
+    ext = ext_of(X, number)
+    v6 = i64((load32(P + P_FLAGS) & F_IP4) == 0)
+    ip = load64(P + ADDR) + load16(P + L3)
+    b = load32(P + SPORT)
+    proto = load8(P + P_PROTO)
+    c = proto | load8(P + SIDE) << 8
+    flags = FL_CHANGED | FL_REKEY
+    if v6:
+        zero(ext, load64(X + ESIZE))
+        key = ext + E_KEY_O
+        index.store_key6(key, load64(ip + 8), load64(ip + 16), load64(ip + 24), load64(ip + 32), b | c << 32)
+        flags |= FL_V6
+    else:
+        key = fcb + KEY_O
+        index.store_key4(key, load64(ip + 12), b, c)
+    if side:
+        flags |= FL_SIDE
+    install(X, number, KIND_OPENER, key, v6)
+    kind = protocol_class(proto)
+    store8(fcb + FLAGS, flags)
+    store8(fcb + PCLASS, kind)
+    session = load64(X + NUMBER) + 1
+    store64(X + NUMBER, session)
+    store64(fcb + SESSION, session)
+    store64(fcb + DEADLINE, load64(X + NOW_MS) + timeout(X, kind, 0))
+    store64(X + LIVE, load64(X + LIVE) + 1)
+    wheel.insert(load64(X + WHEEL), load64(X + POOL), load64(X + SIZE), number)
+    note(load64(X + HEAP), load64(X + POOL), load64(X + SIZE), number, load64(X + LIVE))
+    counter = load64(X + COUNTERS) + C_CREATED
+    store64(counter, load64(counter) + 1)
+    return number
+
+
+@native
+def release(X, number):
+    """Free the FCB of a session whose NFs have been told: keys, wheel, free list."""
+    fcb = fcb_of(X, number)
+    ext = ext_of(X, number)
+    flags = load8(fcb + FLAGS)
+    v6 = flags & FL_V6
+    base = ext if v6 else fcb + KEY_O
+    stride = E_KEY_STRIDE if v6 else KEY_STRIDE
+    uninstall(X, number, KIND_OPENER, base, v6)
+    if flags & FL_HAS_REPLY_KEY:
+        uninstall(X, number, KIND_REPLY, base + stride, v6)
+    if flags & FL_HAS_OLD_KEY:
+        uninstall(X, number, KIND_OLD, base + 2 * stride, v6)
+    wheel.remove(load64(X + WHEEL), load64(X + POOL), load64(X + SIZE), number)
+    store64(fcb + SESSION, 0)
+    store32(fcb + NEXT, load64(X + FREE))
+    store64(X + FREE, number)
+    store64(X + LIVE, load64(X + LIVE) - 1)
+
+
+@native
+def rekey(X, P, number):
+    """Take the reply key from packet `P` as it leaves. Returns 0 if the key belongs to another session (rule S3)."""
+    fcb = fcb_of(X, number)
+    ext = ext_of(X, number)
+    flags = load8(fcb + FLAGS)
+    v6 = flags & FL_V6
+    T = X + TUPLE_INNER
+    if load64(X + PUSHED) == 0:
+        read_packet(P, T)
+    R = X + TUPLE_TEMP
+    mirror(T, R)
+    # Ports of the session: a first fragment or a stripped header must not lose them.
+    store32(R + TUPLE_PROTO, load8((ext + 36) if v6 else (fcb + KEY_O + 12)))
+    side = i64((flags & FL_SIDE) != 0)
+    if load64(X + TWO_SIDED):
+        side = 1 - side
+    base = ext if v6 else fcb + KEY_O
+    stride = E_KEY_STRIDE if v6 else KEY_STRIDE
+    key = X + TUPLE_OUT
+    key_from_tuple(R, side, v6, key)
+    store8(fcb + FLAGS, flags & ~FL_REKEY)
+    if flags & FL_HAS_REPLY_KEY and same_key(key, base + stride, stride):
+        return i64(1)
+    found = find_key(X, key, v6)
+    if found == number << 2 | KIND_OLD:
+        uninstall(X, number, KIND_OLD, base + 2 * stride, v6)
+        flags &= ~FL_HAS_OLD_KEY
+        found = i64(0)
+    if found:
+        return i64(0)
+    if flags & FL_HAS_REPLY_KEY:
+        if flags & FL_HAS_OLD_KEY:
+            uninstall(X, number, KIND_OLD, base + 2 * stride, v6)
+        kept = X + TUPLE_TEMP
+        copy(kept, base + stride, stride)
+        uninstall(X, number, KIND_REPLY, base + stride, v6)
+        copy(base + 2 * stride, kept, stride)
+        install(X, number, KIND_OLD, base + 2 * stride, v6)
+        flags |= FL_HAS_OLD_KEY
+    copy(base + stride, key, stride)
+    install(X, number, KIND_REPLY, base + stride, v6)
+    store8(fcb + FLAGS, (flags & ~FL_REKEY) | FL_HAS_REPLY_KEY | FL_CHANGED)
+    return i64(1)
+
+
+@native
+def same_key(a, b, size):
+    """Tell whether two keys of `size` bytes are equal."""
+    at = i64(0)
+    while at < size:
+        if load16(a + at) != load16(b + at):
+            return False
+        at += 2
+    return True
+
+
+@native
+def track(X, fcb, number, opening, tcp_flags):
+    """A packet of a session leaves: follow its protocol state and refresh the deadline (rules S13 and S15)."""
+    kind = load8(fcb + PCLASS)
+    state = load8(fcb + STATE)
+    after = state
+    if opening:
+        if kind == 0 and state & ST_REPLIED and tcp_flags & 2 == 0:
+            after |= ST_CONFIRMED
+        if tcp_flags & 1:
+            after |= ST_FIN_O
+    else:
+        after |= ST_REPLIED
+        if kind:
+            after |= ST_CONFIRMED
+        if tcp_flags & 1:
+            after |= ST_FIN_R
+    if tcp_flags & 4:
+        after |= ST_RST
+    if after & ST_RST or after & (ST_FIN_O | ST_FIN_R) == (ST_FIN_O | ST_FIN_R):
+        after |= ST_CLOSING
+    if after != state:
+        store8(fcb + STATE, after)
+    refresh(X, fcb, number, kind, after)
+
+
+@native
+def refresh(X, fcb, number, kind, state):
+    """Give a session the deadline of its state; hang it anew in the wheel if that is earlier than before."""
+    deadline = load64(X + NOW_MS) + load64(load64(X + TIMEOUTS) + 8 * (kind * STATES_PER_CLASS + state))
+    before = load64(fcb + DEADLINE)
+    store64(fcb + DEADLINE, deadline)
+    if deadline < before:
+        wheel.shorten(load64(X + WHEEL), load64(X + POOL), load64(X + SIZE), number, before)
+        note(load64(X + HEAP), load64(X + POOL), load64(X + SIZE), number, load64(X + LIVE))
