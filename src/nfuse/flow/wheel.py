@@ -55,6 +55,9 @@ W_COUNT = 16
 """Offset of the number of sessions that hang in the wheel (i64)."""
 _TAIL = 24  # last session of the due list, u32
 _FAR = 32  # lower bound of the deadlines in the far list, i64
+# Lower bounds of when a slot of level 0, of level 1, of a wider level or the far list must be opened (i64, ms). They
+# are lowered when a session is hung, and found anew when reached; so the maps are searched once per opened slot.
+_NEXT0, _NEXT1, _NEXT_WIDE = 40, 48, 56
 _SUMMARY = 64  # level 1: which words of its map are not 0 (8 words)
 _MAPS = 128  # occupancy, one bit a slot: level 0 (4 words), 2 (4), 3 (4), then level 1 (512)
 
@@ -89,6 +92,17 @@ def start(W: int) -> None:
     """Prepare an empty wheel at address `W`."""
     zero(W, SIZE)
     store64(W + _FAR, NEVER)
+    store64(W + _NEXT0, NEVER)
+    store64(W + _NEXT1, NEVER)
+    store64(W + _NEXT_WIDE, NEVER)
+
+
+@native
+def _lower(field: int, when: int) -> int:
+    """Lower the bound at address `field` to `when`; returns `when`."""
+    if when < load64(field):
+        store64(field, when)
+    return when
 
 
 # ------------------------------------------------------------------------------------------------- occupancy maps
@@ -192,27 +206,26 @@ def _hang(W: int, pool: int, size: int, idx: int) -> int:
         slot = deadline & (_SLOTS0 - 1)
         _mark(W + _MAP0, slot)
         _push(W, pool, size, idx, _FIRST0 + slot)
-        return deadline
+        return _lower(W + _NEXT0, deadline)
     if (deadline >> _SHIFT1) - (base >> _SHIFT1) < _SLOTS1:
         slot = (deadline >> _SHIFT1) & (_SLOTS1 - 1)
         _mark(W + _MAP1, slot)
         _mark(W + _SUMMARY, slot >> 6)
         _push(W, pool, size, idx, _FIRST1 + slot)
-        return (deadline >> _SHIFT1) << _SHIFT1
+        return _lower(W + _NEXT1, (deadline >> _SHIFT1) << _SHIFT1)
     if (deadline >> _SHIFT2) - (base >> _SHIFT2) < _SLOTS2:
         slot = (deadline >> _SHIFT2) & (_SLOTS2 - 1)
         _mark(W + _MAP2, slot)
         _push(W, pool, size, idx, _FIRST2 + slot)
-        return (deadline >> _SHIFT2) << _SHIFT2
+        return _lower(W + _NEXT_WIDE, (deadline >> _SHIFT2) << _SHIFT2)
     if (deadline >> _SHIFT3) - (base >> _SHIFT3) < _SLOTS3:
         slot = (deadline >> _SHIFT3) & (_SLOTS3 - 1)
         _mark(W + _MAP3, slot)
         _push(W, pool, size, idx, _FIRST3 + slot)
-        return (deadline >> _SHIFT3) << _SHIFT3
+        return _lower(W + _NEXT_WIDE, (deadline >> _SHIFT3) << _SHIFT3)
     _push(W, pool, size, idx, _LAST)
-    if deadline < load64(W + _FAR):
-        store64(W + _FAR, deadline)
-    return load64(W + _FAR)
+    _lower(W + _FAR, deadline)
+    return _lower(W + _NEXT_WIDE, deadline)
 
 
 @native
@@ -220,8 +233,7 @@ def insert(W: int, pool: int, size: int, idx: int) -> None:
     """Hang session `idx`, whose DEADLINE and NUMBER are set and which does not hang in the wheel yet."""
     when = _hang(W, pool, size, idx)
     store64(W + W_COUNT, load64(W + W_COUNT) + 1)
-    if when < load64(W + W_NEXT):
-        store64(W + W_NEXT, when)
+    _lower(W + W_NEXT, when)
 
 
 @native
@@ -302,8 +314,8 @@ def shorten(W: int, pool: int, size: int, idx: int, old: int) -> None:
 
 
 @native
-def _next_start(W: int) -> tuple[int, int]:
-    """Return (when, slot) of the slot to open next; of slots that start together the widest; (NEVER, 0) if none."""
+def _widest_first(W: int) -> tuple[int, int]:
+    """Return (when, slot) of the next slot above level 1; of those that start together the widest. (NEVER, 0): none."""
     base = load64(W + W_BASE)
     when = load64(W + _FAR)
     slot = _LAST if when != NEVER else 0
@@ -317,16 +329,6 @@ def _next_start(W: int) -> tuple[int, int]:
         opens = _slot_start(W, _FIRST2 + found)
         if opens < when:
             when, slot = opens, _FIRST2 + found
-    found = _first_from1(W, (base >> _SHIFT1) & (_SLOTS1 - 1))
-    if found >= 0:
-        opens = _slot_start(W, _FIRST1 + found)
-        if opens < when:
-            when, slot = opens, _FIRST1 + found
-    found = _first_from(W + _MAP0, _SLOTS0 >> 6, base & (_SLOTS0 - 1))
-    if found >= 0:
-        opens = _slot_start(W, _FIRST0 + found)
-        if opens < when:
-            when, slot = opens, _FIRST0 + found
     return when, slot
 
 
@@ -463,14 +465,46 @@ def _open(W: int, pool: int, size: int, slot: int) -> None:
     first = load32(head)
     store32(head, 0)
     _vacate(W, slot)
-    if slot < _FIRST1:
-        _open_due(W, pool, size, first, load64(W + W_BASE))
-        return
     while first != 0:
         rest = load32(pool + first * size + NEXT)
         prefetch(pool + rest * size)
         _hang(W, pool, size, first)
         first = rest
+
+
+@native
+def _open_wide(W: int, pool: int, size: int, now: int) -> None:
+    """Open the slots above level 1 that start at `now` or before, and find out when the next one does."""
+    when, slot = _widest_first(W)
+    while when <= now:
+        _open(W, pool, size, slot)
+        when, slot = _widest_first(W)
+    store64(W + _NEXT_WIDE, when)
+
+
+@native
+def _open1(W: int, pool: int, size: int, now: int) -> None:
+    """Open the slot of level 1 that starts at `now`, if any, and find out when the next one does."""
+    at = now >> _SHIFT1
+    slot = at & (_SLOTS1 - 1)
+    if load32(W + _HEADS + ((_FIRST1 + slot) << 2)) != 0:
+        _open(W, pool, size, _FIRST1 + slot)
+    found = _first_from1(W, slot)
+    store64(W + _NEXT1, (at + ((found - slot) & (_SLOTS1 - 1))) << _SHIFT1 if found >= 0 else NEVER)
+
+
+@native
+def _open0(W: int, pool: int, size: int, now: int) -> None:
+    """Open the millisecond `now`, if it is occupied, and find out when the next one is."""
+    slot = now & (_SLOTS0 - 1)
+    head = W + _HEADS + ((_FIRST0 + slot) << 2)
+    first = load32(head)
+    if first != 0:
+        store32(head, 0)
+        _clear(W + _MAP0, slot)
+        _open_due(W, pool, size, first, now)
+    found = _first_from(W + _MAP0, _SLOTS0 >> 6, slot)
+    store64(W + _NEXT0, now + ((found - slot) & (_SLOTS0 - 1)) if found >= 0 else NEVER)
 
 
 @native
@@ -481,21 +515,32 @@ def next_due(W: int, pool: int, size: int, now: int) -> int:
     """
     while True:
         idx = load32(W + _HEADS + 4 * _DUE)
+        base = load64(W + W_BASE)
         if idx != 0:
-            base = load64(W + W_BASE)
             if load64(pool + idx * size + DEADLINE) <= base:
                 store64(W + W_NEXT, base)
                 return idx
             remove(W, pool, size, idx)
             insert(W, pool, size, idx)
             continue
-        when, slot = _next_start(W)
+        wide = load64(W + _NEXT_WIDE)
+        next1 = load64(W + _NEXT1)
+        when = load64(W + _NEXT0)
+        if next1 < when:
+            when = next1
+        if wide < when:
+            when = wide
         if when > now:
-            if now > load64(W + W_BASE):
+            if now > base:
+                base = now
                 store64(W + W_BASE, now)
-            rest = load64(W + W_BASE) + _REST
-            store64(W + W_NEXT, when if when < rest else rest)
+            store64(W + W_NEXT, when if when < base + _REST else base + _REST)
             return 0
-        if when > load64(W + W_BASE):
+        if when > base:
             store64(W + W_BASE, when)
-        _open(W, pool, size, slot)
+        if when == wide:  # of slots that start together, the widest first
+            _open_wide(W, pool, size, when)
+        elif when == next1:
+            _open1(W, pool, size, when)
+        else:
+            _open0(W, pool, size, when)
