@@ -122,6 +122,10 @@ def _parse_fast(P: int) -> int:
 def _fail(P: int, flags: int, reason: int) -> int:
     """Declare the packet malformed; `flags` says what was found whole before."""
     flags |= F_MALFORMED
+    l3 = load16(P + L3)
+    if load16(P + L4) < l3:
+        store16(P + L4, l3)
+        store16(P + PAY, l3)
     store32(P + FLAGS, flags)
     store8(P + BAD, reason)
     return flags
