@@ -10,8 +10,9 @@ from nfuse.nf.effects import field_reads, field_writes
 from nfuse.nf.errors import did_you_mean
 from nfuse.nf.function import PER_PACKET, PLACES
 from nfuse.nf.layout import Slot
-from nfuse.nf.names import CONTAINER_METHODS, FLOW_METHODS, PLACE_NAMES, PKT_METHODS
+from nfuse.nf.names import CONTAINER_METHODS, FLOW_METHODS, PKT_METHODS, PLACE_NAMES
 from nfuse.nf.types import Kind
+from nfuse.nf.unit import class_name
 from nfuse.nf.values import Value, describe, truth
 from nfuse.packet.fields import HEADERS, PACKET, emit_present, emit_read, emit_write
 
@@ -96,9 +97,7 @@ class Api(ApiCalls):
     def _header_field(self, node: ast.Attribute, header: str) -> Value:
         table = HEADERS[header]
         if node.attr not in table.fields:
-            raise self.error(
-                node, f"the {header} header has no `{node.attr}`", did_you_mean(node.attr, table.fields)
-            )
+            raise self.error(node, f"the {header} header has no `{node.attr}`", did_you_mean(node.attr, table.fields))
         self._need_header(node, header)
         self.effects.add("reads", *field_reads(header, node.attr))
         field = table.fields[node.attr]
@@ -141,7 +140,7 @@ class Api(ApiCalls):
         if session is None or node.attr not in slots:
             names = [*slots, *(FLOW_METHODS if session == self.unit.own else ()), *PLACE_NAMES, "initiator", *sessions]
             own = session == self.unit.own
-            owner = "`class Session`" if own else f"`class {(session or '').capitalize()}`"
+            owner = "`class Session`" if own else f"`class {class_name(session or '')}`"
             raise self.error(
                 node,
                 f"the flow has no `{node.attr}`" if own else f"`flow.{session}` has no `{node.attr}`",
@@ -339,9 +338,7 @@ class Api(ApiCalls):
     def _store_header_field(self, node: ast.Attribute, header: str, value: Value, value_node: ast.AST) -> None:
         table = HEADERS[header]
         if node.attr not in table.fields:
-            raise self.error(
-                node, f"the {header} header has no `{node.attr}`", did_you_mean(node.attr, table.fields)
-            )
+            raise self.error(node, f"the {header} header has no `{node.attr}`", did_you_mean(node.attr, table.fields))
         if not table.fields[node.attr].writable:
             hint = "checksums follow stores by themselves" if node.attr == "checksum" else ""
             raise self.error(node, f"`pkt.{header}.{node.attr}` can't be assigned to", hint)
@@ -391,7 +388,8 @@ class Api(ApiCalls):
         raise NotImplementedError
 
     def _item_address(self, node: ast.AST, owner: Value, index: Value) -> str:
-        assert owner.kind is not None and owner.kind.item is not None
+        assert owner.kind is not None
+        assert owner.kind.item is not None
         match owner.kind.container:
             case "array":
                 at = self.temporary(f"array_at(S, {owner.code}, {owner.kind.item.size}, {index.code})")
@@ -408,7 +406,8 @@ class Api(ApiCalls):
             self.payload_used = True
             self.fault_if(f"{index.code} < 0 or {index.code} >= payload", node)
             return Value("int", f"payload_get(P, {index.code})")
-        assert owner.kind is not None and owner.kind.item is not None
+        assert owner.kind is not None
+        assert owner.kind.item is not None
         return self.load_slot(owner.kind.item, self._item_address(node, owner, index))
 
     def store_item(self, node: ast.Subscript, owner: Value, index: Value, value: Value, value_node: ast.AST) -> None:
@@ -424,7 +423,8 @@ class Api(ApiCalls):
             self.fault_if(f"{index.code} < 0 or {index.code} >= payload", node)
             self.emit(f"payload_set(P, {index.code}, {code})")
             return
-        assert owner.kind is not None and owner.kind.item is not None
+        assert owner.kind is not None
+        assert owner.kind.item is not None
         self.effects.add("state_writes", owner.const)
         if owner.kind.container == "map":
             at = self.temporary(self.map_call("map_put", owner, index))

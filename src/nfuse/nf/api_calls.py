@@ -47,9 +47,7 @@ class ApiCalls(Function):
         for keyword in node.keywords:
             assert keyword.arg is not None
             if keyword.arg not in names:
-                raise self.error(
-                    keyword, f"{what} has no argument `{keyword.arg}`", did_you_mean(keyword.arg, names)
-                )
+                raise self.error(keyword, f"{what} has no argument `{keyword.arg}`", did_you_mean(keyword.arg, names))
             if keyword.arg in found:
                 raise self.error(keyword, f"`{keyword.arg}` is given twice")
             found[keyword.arg] = keyword.value
@@ -86,7 +84,9 @@ class ApiCalls(Function):
         text = self._text(node, "the kind of a reply")
         if text not in abi.REPLIES[1:]:
             kinds = ", ".join(f'"{kind}"' for kind in abi.REPLIES[1:])
-            raise self.error(node, f"there is no reply {text!r}", did_you_mean(text, abi.REPLIES[1:], f"one of {kinds}"))
+            raise self.error(
+                node, f"there is no reply {text!r}", did_you_mean(text, abi.REPLIES[1:], f"one of {kinds}")
+            )
         self.effects.set("replies")
         return abi.REPLIES.index(text)
 
@@ -157,7 +157,9 @@ class ApiCalls(Function):
             if keyword.arg not in MODIFY_FIELDS:
                 expected = "one of " + ", ".join(MODIFY_FIELDS)
                 raise self.error(
-                    keyword, f"flow.modify has no field `{keyword.arg}`", did_you_mean(keyword.arg, MODIFY_FIELDS, expected)
+                    keyword,
+                    f"flow.modify has no field `{keyword.arg}`",
+                    did_you_mean(keyword.arg, MODIFY_FIELDS, expected),
                 )
         mask = 0
         values = self.operands([keyword.value for keyword in node.keywords])
@@ -183,7 +185,8 @@ class ApiCalls(Function):
 
     def _check_family(self, node: ast.AST, value: Value) -> None:
         family = value.kind.family if value.kind else 0
-        if family == 4 and self.facts and "ipv6" in self.facts or family == 6 and self.facts and "ipv4" in self.facts:
+        other = {4: "ipv6", 6: "ipv4"}.get(family)
+        if other is not None and self.facts is not None and other in self.facts:
             raise self.error(node, f"an IPv{family} address in an IPv{10 - family} packet")
 
     def call_flow_encap(self, node: ast.Call) -> Value:
@@ -261,7 +264,8 @@ class ApiCalls(Function):
 
     def map_key(self, owner: Value, key: Value, node: ast.AST) -> Value:
         """Prepare the key of a map: an address, or an integer truncated to the key's width."""
-        assert owner.kind is not None and owner.kind.key is not None
+        assert owner.kind is not None
+        assert owner.kind.key is not None
         kind = owner.kind.key
         if kind.form == "address":
             return self.settle(self.as_address(key, node))
@@ -285,7 +289,8 @@ class ApiCalls(Function):
         return self.temporary(self.map_call("map_find", owner, self.map_key(owner, key, node)))
 
     def _container_call(self, node: ast.Call, name: str, owner: Value) -> Value:
-        assert owner.kind is not None and owner.kind.item is not None
+        assert owner.kind is not None
+        assert owner.kind.item is not None
         if name != "get":
             if self.role == "condition":
                 raise self.error(node, "a condition only looks: it changes nothing")
@@ -322,7 +327,8 @@ class ApiCalls(Function):
         raise NotImplementedError
 
     def _map_call(self, node: ast.Call, name: str, owner: Value) -> Value:
-        assert owner.kind is not None and owner.kind.item is not None
+        assert owner.kind is not None
+        assert owner.kind.item is not None
         item = owner.kind.item
         if name == "delete":
             argument = self._arguments(node, ["key"], 1)["key"]
@@ -361,7 +367,9 @@ class ApiCalls(Function):
         """A call of a method of the NF or of a plain function: compiled for these arguments."""
         plain = inspect.unwrap(function)
         if not isinstance(plain, FunctionType):
-            raise self.error(node, f"`{ast.unparse(node.func)}` can't be compiled", "helpers are plain Python functions")
+            raise self.error(
+                node, f"`{ast.unparse(node.func)}` can't be compiled", "helpers are plain Python functions"
+            )
         try:
             signature = inspect.signature(plain)
             keywords = {str(keyword.arg): keyword.value for keyword in node.keywords}

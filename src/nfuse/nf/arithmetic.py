@@ -1,7 +1,7 @@
 """Integer arithmetic of handlers: 64-bit two's complement with one meaning, compiled and interpreted.
 
-The native functions serve generated code. The functions of :data:`OPERATORS` are what interpreted handlers call in place
-of Python's operators: they wrap, and raise :class:`nfuse.nf.abi.Fault` where compiled code returns a fault.
+The native functions serve generated code. The functions of :data:`OPERATORS` are what interpreted handlers call in
+place of Python's operators: they wrap, and raise :class:`nfuse.nf.abi.Fault` where compiled code returns a fault.
 """
 
 from __future__ import annotations

@@ -174,8 +174,6 @@ class ContainerFault(IndexError):
     """An access that would be a fault in a handler: outside, empty, full, or no such key."""
 
 
-
-
 def read_item(kind: Kind, address: int) -> Any:
     """Read a value of a kind: an int, bool or :mod:`ipaddress` object."""
     if kind.form == "address":
@@ -292,7 +290,13 @@ def _declared(container: str, item: Any, key: Any = None, count: int = 0) -> Kin
     label = {"stack": "Stack", "ring": "Ring", "array": "Array", "map": "HashMap"}[container]
     inside = ", ".join([part.name for part in (key_kind, item_kind) if part] + ([str(count)] if count else []))
     return Kind(
-        f"{label}[{inside}]", "container", CONTAINER_SIZE, container=container, key=key_kind, item=item_kind, count=count
+        f"{label}[{inside}]",
+        "container",
+        CONTAINER_SIZE,
+        container=container,
+        key=key_kind,
+        item=item_kind,
+        count=count,
     )
 
 

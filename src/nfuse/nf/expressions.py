@@ -147,9 +147,7 @@ class Expressions(Api):
         if isinstance(owner.const, ModuleType | type | enum.Enum) and hasattr(owner.const, node.attr):
             return self.known(getattr(owner.const, node.attr), node, node.attr)
         if isinstance(owner.const, ModuleType | type):
-            raise self.error(
-                node, f"{describe(owner)} has no `{node.attr}`", did_you_mean(node.attr, dir(owner.const))
-            )
+            raise self.error(node, f"{describe(owner)} has no `{node.attr}`", did_you_mean(node.attr, dir(owner.const)))
         raise self.error(
             node,
             f"{describe(owner)} is a Python object; compiled handlers can't reach it",
@@ -493,7 +491,9 @@ class Expressions(Api):
             case "object" if called.const is Address:
                 return self._make_address(node)
             case "object" if called.const is IpIpHeader:
-                raise self.error(node, "a header is made where it is pushed", "flow.encap(IpIpHeader(src=..., dst=...))")
+                raise self.error(
+                    node, "a header is made where it is pushed", "flow.encap(IpIpHeader(src=..., dst=...))"
+                )
             case "object" if isinstance(called.const, FunctionType):
                 return self.helper_call(node, called.const, False)
         message = f"{describe(called)} can't be called in a compiled handler"

@@ -121,8 +121,9 @@ class Function:
         """Return the finished function."""
         zero = "(i64(0), i64(0))" if self.result == "address" else "0"
         body = ["    " * indent + line.replace(ZERO, zero) for indent, line in self.lines]
-        start = [f"    B{block} = load64(S + {8 * block}) + load32(F + {4 * block}) * {self.unit.blocks[block].size}"
-                 for block in sorted(self.blocks)]
+        start = [
+            f"    B{block} = load64(S + {8 * block}) + load32(F + {4 * block}) * 8" for block in sorted(self.blocks)
+        ]
         if self.payload_used:
             start.append("    payload = payload_captured(P)")
         if self.drops and not self.helper:

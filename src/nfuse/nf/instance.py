@@ -158,7 +158,7 @@ def _facade(instance: Instance) -> Any:
 
     members["alert"] = alert
     facade_class = type.__new__(type, cls.__name__, (cls,), members, facade=True)
-    facade = object.__new__(facade_class)
+    facade: Any = object.__new__(facade_class)
     object.__setattr__(facade, "name", instance.nf.name)
     object.__setattr__(facade, "_instance", instance)
     return facade

@@ -32,9 +32,9 @@ _ORDER = (ast.Lt, ast.LtE, ast.Gt, ast.GtE, ast.Eq, ast.NotEq)
 class Interpreted:
     """An NF's handlers as Python functions.
 
-    Each is called as ``f(self, pkt, flow)`` (``on_tick``: ``f(self, elapsed)``), `self` being ``Instance.facade``, `pkt` and
-    `flow` those of :mod:`nfuse.nf.facade`; arguments that a handler does not take are left out. Names are those of the
-    generated module: ``on_flow``, ``event_<name>``, ``then_<name>``, ``run_<function>``. A fault raises
+    Each is called as ``f(self, pkt, flow)`` (``on_tick``: ``f(self, elapsed)``), `self` being ``Instance.facade``, `pkt`
+    and `flow` those of :mod:`nfuse.nf.facade`; arguments that a handler does not take are left out. Names are those of
+    the generated module: ``on_flow``, ``event_<name>``, ``then_<name>``, ``run_<function>``. A fault raises
     :class:`nfuse.nf.abi.Fault`.
     """
 
@@ -117,7 +117,7 @@ class _Rewriter(ast.NodeTransformer):
         return ast.Name(name, ast.Load())
 
     def _make(self, node: ast.AST, name: str, *arguments: Any) -> ast.Call:
-        parts = [part if isinstance(part, ast.AST) else ast.Constant(part) for part in arguments]
+        parts: list[ast.expr] = [part if isinstance(part, ast.expr) else ast.Constant(part) for part in arguments]
         call = ast.Call(self._name(name), parts, [])
         return ast.copy_location(call, node)
 
@@ -357,4 +357,3 @@ def scan_texts(source: Source, method: str) -> list[str]:
             if node.args and isinstance(node.args[0], ast.Constant) and isinstance(node.args[0].value, str):
                 texts.append(node.args[0].value)
     return texts
-

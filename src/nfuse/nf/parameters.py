@@ -64,9 +64,7 @@ class Parameter:
         try:
             return convert(self.annotation, value)
         except ParameterError as error:
-            raise ParameterError(
-                f"{self.name}: {error.message}", self.name, error.expected, error.nearest
-            ) from None
+            raise ParameterError(f"{self.name}: {error.message}", self.name, error.expected, error.nearest) from None
 
 
 def _leaves(annotation: Any) -> list[Any]:
@@ -138,7 +136,8 @@ def convert(annotation: Any, value: Any) -> Any:
     """Validate a value given in Python or as a YAML scalar, list or mapping, against an annotation.
 
     Returns:
-        The Python form: ints, bools, :mod:`ipaddress` objects, :class:`Prefix`, :class:`PortRange`, :class:`Mac`, lists.
+        The Python form: ints, bools, :mod:`ipaddress` objects, :class:`Prefix`, :class:`PortRange`, :class:`Mac`,
+        lists of them.
 
     Raises:
         ParameterError: The value does not fit.

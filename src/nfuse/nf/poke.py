@@ -31,4 +31,3 @@ def wipe(address: int, size: int) -> None:
     """Set bytes to zero."""
     if size > 0:
         ctypes.memset(address, 0, size)
-

@@ -107,6 +107,8 @@ def read(function: Callable[..., Any]) -> Source:
             file,
             code.co_firstlineno,
             text=lines[code.co_firstlineno - 1] if code.co_firstlineno <= len(lines) else "",
-            hint="write it as a plain `def`" if code.co_name == "<lambda>" else "has the file changed since it was read?",
+            hint="write it as a plain `def`"
+            if code.co_name == "<lambda>"
+            else "has the file changed since it was read?",
         )
     return Source(function, tree, file, lines)

@@ -10,7 +10,7 @@ from nfuse.nf.values import Value, constant, describe
 
 _UNSUPPORTED: dict[type[ast.AST], tuple[str, str]] = {
     ast.Try: ("handlers have no exceptions", "a fault drops the packet and is counted; test before you access"),
-    ast.Raise: ("handlers have no exceptions", "use `pkt.drop(\"reason\")` or `flow.drop(\"reason\")`"),
+    ast.Raise: ("handlers have no exceptions", 'use `pkt.drop("reason")` or `flow.drop("reason")`'),
     ast.With: ("`with` can't be compiled", ""),
     ast.Global: ("handlers keep no Python globals", "keep it in `class State`"),
     ast.Nonlocal: ("handlers keep no Python variables of other functions", "keep it in `class State`"),
@@ -18,7 +18,7 @@ _UNSUPPORTED: dict[type[ast.AST], tuple[str, str]] = {
     ast.ImportFrom: ("import at the top of the file", "compiled handlers reach constants and plain functions only"),
     ast.FunctionDef: ("functions can't be nested", "write a method or a function of the module"),
     ast.ClassDef: ("classes can't be nested in a handler", "declare `class State` and `class Session` in the NF"),
-    ast.Assert: ("handlers have no assertions", "use `pkt.drop(\"reason\")`"),
+    ast.Assert: ("handlers have no assertions", 'use `pkt.drop("reason")`'),
     ast.Delete: ("`del` can't be compiled", "use `self.map.delete(key)`"),
     ast.Match: ("`match` can't be compiled", "use if / elif"),
     ast.AnnAssign: ("variables have no declared type: they are 64-bit integers or addresses", "write `name = value`"),
@@ -205,7 +205,9 @@ class Statements(Expressions):
             self.for_items(node, items)
             return
         raise self.error(
-            node.iter, f"a loop can't go over {describe(items)}", "loop over `range(...)`, `self.array` or `pkt.payload`"
+            node.iter,
+            f"a loop can't go over {describe(items)}",
+            "loop over `range(...)`, `self.array` or `pkt.payload`",
         )
 
     def for_range(self, node: ast.For, call: ast.Call) -> None:
@@ -260,7 +262,9 @@ class Statements(Expressions):
         if self.helper:
             form = {"bool": "int"}.get(value.form, value.form)
             if self.result not in (None, form):
-                raise self.error(node, f"{self.source.tree.name} returns different things", "return one type everywhere")
+                raise self.error(
+                    node, f"{self.source.tree.name} returns different things", "return one type everywhere"
+                )
             self.result = form
         elif self.role == "condition":
             if not value.runs:

@@ -110,7 +110,7 @@ class Address:
     ``.version`` (4 or 6) of any address.
     """
 
-    def __new__(cls, hi: int, lo: int) -> AnyAddress:  # type: ignore[misc]
+    def __new__(cls, hi: int, lo: int) -> AnyAddress:  # type: ignore[misc]  # noqa: D102
         return unpack(_signed(hi), _signed(lo))
 
 
@@ -129,7 +129,7 @@ def to_address(value: Any) -> AnyAddress:
 class Mac(int):
     """A MAC address: an int of 48 bits, written ``aa:bb:cc:dd:ee:ff``."""
 
-    def __new__(cls, value: int | str) -> Mac:
+    def __new__(cls, value: int | str) -> Mac:  # noqa: D102
         if isinstance(value, str):
             parts = value.replace("-", ":").split(":")
             if len(parts) != 6 or not all(1 <= len(part) <= 2 for part in parts):

@@ -12,6 +12,7 @@ from nfuse.nf import abi
 from nfuse.nf.base import FIVE_TUPLE, NF, annotations_of
 from nfuse.nf.effects import Effects
 from nfuse.nf.errors import CompileError, did_you_mean
+from nfuse.nf.function import PER_PACKET, RECORDING
 from nfuse.nf.layout import Layout, lay_out
 from nfuse.nf.names import RESERVED_FLOW, RESERVED_SELF
 from nfuse.nf.source import Source, read
@@ -160,12 +161,13 @@ class Unit:
         for name, key in declared.items():
             if name in RESERVED_FLOW:
                 raise self.class_error(self.cls, "session", f"the session `{name}` is a name of the API")
-            label = "Session" if name == self.own else name.capitalize()
-            holder = self.cls.__dict__.get(label) or getattr(self.cls, label, None)
+            label = "Session" if name == self.own else class_name(name)
+            holder = getattr(self.cls, label, None)
             fields = self._fields(holder, ("int", "bool", "address")) if isinstance(holder, type) else {}
             for field_name in fields:
                 if field_name in RESERVED_FLOW or (field_name in declared and name == self.own):
-                    raise self.class_error(holder, field_name, f"`{field_name}` is a name of the API", "choose another")
+                    place = holder or self.cls
+                    raise self.class_error(place, field_name, f"`{field_name}` is a name of the API", "choose another")
             if name in coarse:
                 block = Session(name, self._key(name, key), len(self.blocks), lay_out(fields.items()))
                 self.blocks.append(block)
@@ -243,18 +245,17 @@ class Unit:
         """Compile a helper for arguments of these forms, or return it if that has been done."""
         from nfuse.nf.handler import translate_helper
 
-        facts = facts or frozenset()
+        takes_packet = any(value.form in ("pkt", "header") for value in arguments.values())
+        facts = (facts or frozenset()) if takes_packet else frozenset()
         forms = tuple(
             (name, v.form, None if v.runs else _key_of(v), v.code if not v.runs else "")
             for name, v in arguments.items()
         )
-        key = (function, role, forms, facts)
+        key = (function, role_group(role), forms, facts)
         if key in self.helpers:
             return self.helpers[key]
         if function in self.active:
-            raise caller.error(
-                node, f"`{function.__name__}` calls itself", "recursion can't be compiled; write a loop"
-            )
+            raise caller.error(node, f"`{function.__name__}` calls itself", "recursion can't be compiled; write a loop")
         source = read(function)
         name, number = f"helper_{function.__name__}", 1
         while name in self.names:
@@ -267,6 +268,19 @@ class Unit:
         finally:
             self.active.pop()
         return self.helpers[key]
+
+
+def class_name(session: str) -> str:
+    """Return the name of the class that declares a session's fields: ``source`` -> ``Source``."""
+    return "".join(part.capitalize() for part in session.split("_"))
+
+
+def role_group(role: str) -> str:
+    """Return what a helper may do in a handler: helpers are shared between handlers that allow the same."""
+    for group in (RECORDING, PER_PACKET):
+        if role in group:
+            return group[0]
+    return role
 
 
 def _key_of(value: Value) -> Any:

@@ -205,7 +205,7 @@ def queue_of(slot, proto, parity):
     return (slot * 3 + (0 if proto == 6 else 1 if proto == 17 else 2)) * 2 + parity
 
 
-def pool_addresses(texts: list[str]) -> list[ipaddress.IPv4Address]:
+def pool_addresses(texts: str | list[str]) -> list[ipaddress.IPv4Address]:
     """Read addresses, prefixes (``203.0.113.0/28``) and ranges (``203.0.113.1-203.0.113.9``) in the order given.
 
     Raises:
