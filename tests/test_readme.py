@@ -45,9 +45,7 @@ def test_commands(tmp_path: Path) -> None:
         if command.startswith(("nfuse bench", "nfuse demo")):
             continue  # long; tested with fewer packets in tests/cli
         arguments = [sys.executable, "-m", "nfuse", *shlex.split(command)[1:]]
-        done = subprocess.run(
-            arguments, cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=300
-        )
+        done = subprocess.run(arguments, cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=300)
         assert done.returncode == 0, f"{command}\n{done.stdout}\n{done.stderr}"
 
 

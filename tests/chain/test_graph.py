@@ -68,7 +68,9 @@ def test_an_alternative_may_be_a_filter_or_empty_and_the_last_may_stand_alone() 
     assert len(chain.branches[0]) == 3
 
 
-@pytest.mark.parametrize("wrong", [lambda: branch((tcp, None)), lambda: branch(Alpha(), Beta()), lambda: branch((1, Beta()))])
+@pytest.mark.parametrize(
+    "wrong", [lambda: branch((tcp, None)), lambda: branch(Alpha(), Beta()), lambda: branch((1, Beta()))]
+)
 def test_wrong_branches_are_refused(wrong) -> None:
     with pytest.raises(ChainError):
         wrong()

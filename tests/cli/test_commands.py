@@ -91,9 +91,7 @@ def test_two_sides(capsys, tmp_path) -> None:
     forward, back = tmp_path / "f.pcap", tmp_path / "r.pcap"
     source = "gen:?flows=20&packets=400&seed=5&reply=yes&inside=10.0.0.0/16"
     direction = ("--direction", "dst net 10.0.0.0/8")
-    code, out, _ = nfuse(
-        capsys, "run", CHAIN, "-i", source, "-o", str(forward), "--reverse-out", str(back), *direction
-    )
+    code, out, _ = nfuse(capsys, "run", CHAIN, "-i", source, "-o", str(forward), "--reverse-out", str(back), *direction)
     assert code == 0, out
     assert forward.stat().st_size > 1000
 

@@ -16,7 +16,10 @@ if TYPE_CHECKING:
     from nfuse.engine.api import RunResult
 
 VIP = "203.0.113.80"
-TRAFFIC = "gen:?packets={packets}&flows=2000&size=64&proto=mixed&dport=80&inside=10.0.0.0/16&outside=203.0.113.80/31&seed=1&rate=1e6"
+TRAFFIC = (
+    "gen:?packets={packets}&flows=2000&size=64&proto=mixed&dport=80&seed=1&rate=1e6"
+    "&inside=10.0.0.0/16&outside=203.0.113.80/31"
+)
 PROOF = 20_000
 """Packets over which the demonstration compares the compiled chain with its NFs run one by one."""
 
@@ -68,7 +71,10 @@ def command(packets: int, no_proof: bool) -> int:
         code = max(code, _prove(chain, packets))
     say()
     say(f"all done in {time.perf_counter() - begin:.0f} s. Next: your own network function, in README.md; your own")
-    say("traffic: nfuse run examples/chain1.yaml -i YOUR.pcap -o out.pcap, and nfuse verify examples/chain1.yaml -i YOUR.pcap")
+    say(
+        "traffic: nfuse run examples/chain1.yaml -i YOUR.pcap -o out.pcap; "
+        "nfuse verify examples/chain1.yaml -i YOUR.pcap"
+    )
     return code
 
 
@@ -118,8 +124,8 @@ def _prove(chain: Chain, packets: int) -> int:
     seconds = time.perf_counter() - begin
     if result.identical:
         say(
-            f"proof: over the first {count(proof)} packets, the NFs run one by one in plain Python gave the same packets, "
-            f"byte for byte, drops, counters, state and sessions ({seconds:.0f} s)"
+            f"proof: over the first {count(proof)} packets, the NFs run one by one in plain Python gave the same: "
+            f"packets, byte for byte, drops, counters, state and sessions ({seconds:.0f} s)"
         )
         return OK
     say(f"DIFFERENT from the NFs run one by one:\n{result.difference}")

@@ -35,7 +35,11 @@ def command(chain_file: str, direction: str | None, as_json: bool, source: bool)
     for fact in facts:
         say()
         say(f"{fact['name']} ({fact['class']})")
-        say(table([(key.replace("_", " "), words(value)) for key, value in fact.items() if key not in ("name", "class")]))
+        say(
+            table(
+                [(key.replace("_", " "), words(value)) for key, value in fact.items() if key not in ("name", "class")]
+            )
+        )
     say()
     for line in fused_plan(chain):
         say(line)
@@ -62,7 +66,7 @@ def facts_of(node: Any) -> dict[str, Any]:
     return {
         "name": node.name,
         "class": type(node.nf).__name__,
-        "traffic": str(type(node.nf).traffic or "ip"),
+        "traffic": str(info.traffic),
         "handlers": sorted(info.handlers) + [f"event {name}" for name, *_ in info.events],
         "reads": union("reads"),
         "writes": union("writes"),

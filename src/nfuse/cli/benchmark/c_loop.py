@@ -1,4 +1,4 @@
-"""The yardstick: the consolidated work of chain 1 as a hand-written C loop (``bench/chain1.c``), where there is a compiler."""
+"""The yardstick: the consolidated work of chain 1 as a hand-written C loop (``bench/chain1.c``)."""
 
 from __future__ import annotations
 
@@ -7,7 +7,6 @@ import shutil
 import subprocess
 import tempfile
 from pathlib import Path
-
 
 import numpy as np
 from numpy.typing import NDArray
@@ -94,6 +93,6 @@ class CLoop:
         """Return the loop's own counters."""
         values = (ctypes.c_uint64 * 5)()
         self._library.chain1_counters(ctypes.c_void_p(self._table.address), values)
-        return dict(zip(("packets_in", "bytes_in", "packets_out", "bytes_out", "missed"), map(int, values), strict=True))
-
-
+        return dict(
+            zip(("packets_in", "bytes_in", "packets_out", "bytes_out", "missed"), map(int, values), strict=True)
+        )

@@ -34,6 +34,7 @@ def rules(count: int = 100) -> list[str]:
         proto = ("tcp", "udp")[n % 2]
         source = f"172.{16 + n % 16}.{n}.0/{18 + n % 12}" if n % 3 else f"10.{n}.0.0/{12 + n % 8}"
         target = f"192.0.{n % 3}.{n}/{24 + n % 8}" if n % 5 else f"100.64.{n}.0/{16 + n % 8}"
+        source, target = (str(ipaddress.ip_network(net, strict=False)) for net in (source, target))
         out.append(f"{actions[n % 3]} {proto} {source} -> {target} {1000 + 7 * n}-{1500 + 9 * n}")
     return out
 

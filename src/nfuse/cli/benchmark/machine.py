@@ -15,7 +15,7 @@ ROOT = Path(__file__).resolve().parents[4]
 
 
 def pin(core: int | None = None) -> int | None:
-    """Bind this process to one core (default: the last that it may use); return its number, None where that can't be."""
+    """Bind this process to one core (default: the last it may use); return its number, None where that can't be."""
     if not hasattr(os, "sched_setaffinity"):
         return None
     allowed = sorted(os.sched_getaffinity(0))

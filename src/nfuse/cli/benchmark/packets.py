@@ -29,7 +29,9 @@ def flow_tuples(count: int, vip: int, first: int = 0, proto: str = "udp") -> NDA
         proto: ``tcp``, ``udp``, or ``mixed``: they take turns.
     """
     number = np.arange(first, first + count, dtype=np.uint64)
-    tuples = np.zeros(count, dtype=[("src", ">u4"), ("dst", ">u4"), ("sport", ">u2"), ("dport", ">u2"), ("proto", "u1")])
+    tuples = np.zeros(
+        count, dtype=[("src", ">u4"), ("dst", ">u4"), ("sport", ">u2"), ("dport", ">u2"), ("proto", "u1")]
+    )
     mixed = (number * np.uint64(0x9E3779B1)) & np.uint64((1 << 30) - 1)  # a permutation of 30 bits: no order in hosts
     tuples["src"] = (10 << 24) + 1 + (mixed & np.uint64(0xFFFF))
     tuples["sport"] = 1024 + (mixed >> np.uint64(16))
@@ -48,9 +50,9 @@ def frames_of(tuples: NDArray[Any], syn: bool = False) -> NDArray[np.uint8]:
     frames[:, 14:24] = np.frombuffer(bytes.fromhex("45000032000040004006"), dtype=np.uint8)
     frames[:, 23] = tuples["proto"]
     frames[:, 26:38] = np.frombuffer(
-        np.ascontiguousarray(tuples[["src", "dst", "sport", "dport"]]).astype(
-            [("src", ">u4"), ("dst", ">u4"), ("sport", ">u2"), ("dport", ">u2")]
-        ).tobytes(),
+        np.ascontiguousarray(tuples[["src", "dst", "sport", "dport"]])
+        .astype([("src", ">u4"), ("dst", ">u4"), ("sport", ">u2"), ("dport", ">u2")])
+        .tobytes(),
         dtype=np.uint8,
     ).reshape(count, 12)
     frames[:, 54:64] = np.arange(10, dtype=np.uint8)
@@ -117,6 +119,11 @@ class Packets:
         self.desc: NDArray[Any] = self._head.array(DESC_DTYPE, self.count)
         self.address = self._head.address
         self._room = Arena(1 << 20, "benchmark room")
+        self.restore(start, gap)
+
+    def refill(self, frames: NDArray[np.uint8], start: int, gap: int = 100) -> None:
+        """Put other flows' frames in place of those there were."""
+        self._originals = frames
         self.restore(start, gap)
 
     def restore(self, start: int = START, gap: int = 100) -> None:
