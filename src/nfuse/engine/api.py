@@ -30,7 +30,6 @@ COUNTERS: Final[tuple[str, ...]] = (
     "expired",
     "evicted",
     "reopened",
-    "translated",
     "faults",
 )
 """Counters of a chain, the same in every engine.
@@ -41,7 +40,6 @@ COUNTERS: Final[tuple[str, ...]] = (
 ``malformed``: malformed packets, dropped or not. ``unmatched``: packets whose way met no traffic class that matched.
 ``sessions_created`` - ``sessions_ended`` = live sessions. ``expired``, ``evicted``, ``reopened``: sessions that ended
 because their deadline passed (also if a packet met them first), to make room, or at a new SYN.
-``translated``: packets that left with other bytes than they came with (made ones not included).
 ``faults``: faults of handlers that run for no packet (``on_tick``, ``on_end``); the others are drop reasons.
 """
 

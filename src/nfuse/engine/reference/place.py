@@ -1,0 +1,285 @@
+"""One NF at its place of the chain: its instance, its blocks, and how its interpreted handlers are called."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from typing import Any
+
+import numpy as np
+
+from nfuse.chain.spec import Chain, Node
+from nfuse.engine.flows import scratchpad
+from nfuse.engine.reference.blocks import Blocks
+from nfuse.engine.reference.session import TUPLE_FIELDS, Record, Seat, Session, Tuple
+from nfuse.engine.reference.trip import Dropped, Trip
+from nfuse.nf.abi import LOG_DTYPE, Fault
+from nfuse.nf.effects import Effects
+from nfuse.nf.facade import FlowFacade, PacketFacade, record_of
+from nfuse.nf.instance import Instance
+from nfuse.packet.address import pack
+from nfuse.packet.fields import MODIFY_FIELDS
+
+NO_TUPLE = Tuple(None, None, 0, 0, 0)  # type: ignore[arg-type]
+
+_IPV4_SUM = frozenset({"ip_src", "ip_dst", "ip_ttl", "ip_dscp", "ip_ecn"})
+_L4_SUM = frozenset(TUPLE_FIELDS)
+_READ_AS: dict[str, frozenset[str]] = {
+    **{name.replace("_", ".", 1): frozenset({name}) for name in MODIFY_FIELDS if "_" in name},
+    **{f"{header}.{name}": frozenset({name}) for header in ("tcp", "udp") for name in ("sport", "dport")},
+    "icmp.id": frozenset({"sport", "dport"}),
+    "icmp6.id": frozenset({"sport", "dport"}),
+    "ipv4.checksum": _IPV4_SUM,
+    **{f"{header}.checksum": _L4_SUM for header in ("tcp", "udp", "icmp", "icmp6")},
+}
+"""Fields of ``flow.modify`` that a read of a header field sees. A checksum sees all that it covers."""
+
+
+def seen_by(effects: Effects) -> frozenset[str]:
+    """Return the fields of ``flow.modify`` that a handler reads."""
+    if effects.opaque:
+        return frozenset(MODIFY_FIELDS)
+    found = frozenset(TUPLE_FIELDS) if effects.place else frozenset()
+    return found.union(*(_READ_AS.get(name, frozenset()) for name in effects.reads))
+
+
+class Call:
+    """What the handlers of one NF see of one packet.
+
+    Attributes:
+        pkt: The packet, as handlers see it.
+        session, seat: The packet's session and what it keeps at this NF; None for NFs without session.
+        place: Gives the opening tuple at the NF's place.
+        drop: Reason given to ``pkt.drop``, or "".
+        reply: Kind given to ``pkt.reply``, or "".
+    """
+
+    def __init__(
+        self, trip: Trip, session: Session | None, seat: Seat | None, place: Callable[[], Tuple] = lambda: NO_TUPLE
+    ) -> None:
+        self.trip = trip
+        self.pkt = PacketFacade(trip.packet.view, trip.clock, trip.reverse)
+        self.session = session
+        self.seat = seat
+        self.place = place
+        self.drop = ""
+        self.reply = ""
+
+
+class Place:
+    """A node of the chain in execution.
+
+    Args:
+        node: The node.
+        chain: Its chain.
+        log: Where alerts are written.
+
+    Attributes:
+        instance: Its State.
+        info: What the compiler knows of the class.
+        traffic: The traffic class.
+        partner: Index of the node that pushes the header which this one removes; None if there is none.
+        generation: Grows with each change of parameters.
+        clock: The chain's clock, ns.
+    """
+
+    def __init__(self, node: Node, chain: Chain, log: list[np.void]) -> None:
+        self.node = node
+        self.instance = Instance(node.nf)
+        self.info = self.instance.info
+        self.traffic: Any = self.info.traffic
+        self.tick = round(self.info.tick * 1_000_000_000) if "on_tick" in self.info.handlers else 0
+        self.partner: int | None = None
+        self.generation = 0
+        self.clock = 0
+        self.has_on_change = "on_change" in self.info.handlers
+        self.events = [Event(name, repeat) for name, repeat in self.info.events]
+        self.read_in_on_flow = seen_by(self.info.effects.get("on_flow", Effects()))
+        self._handlers = self.info.interpreted
+        self._log = log
+        self._entry: Tuple | None = None
+        self.instance.on_alert = self._alert
+        idle = round(chain.idle * 1000)
+        self._blocks = {name: Blocks(chain.capacity, idle, dict) for name, _, _ in self.info.coarse}
+
+    # ------------------------------------------------------------------------------------------- one packet
+
+    def call(
+        self,
+        trip: Trip,
+        session: Session | None = None,
+        seat: Seat | None = None,
+        place: Callable[[], Tuple] = lambda: NO_TUPLE,
+    ) -> Call:
+        """Prepare the handlers' view of a packet."""
+        self._entry = session.entry if session is not None else trip.entry
+        return Call(trip, session, seat, place)
+
+    def set_up(self, call: Call) -> None:
+        """The session reaches this NF for the first time: find its blocks, arm its events."""
+        seat = call.seat
+        assert seat is not None
+        for name, fields, _ in self.info.coarse:
+            key = tuple(_read(call.trip.packet.view, part) for part in fields)
+            seat.blocks[name] = self._blocks[name].hold(key, call.trip.ms)
+        seat.reached = True
+        seat.armed = [True] * len(self.events)
+        seat.generation = self.generation
+
+    def on_flow(self, call: Call) -> Record | None:
+        """Run ``on_flow``; return what it recorded, if anything."""
+        return self._recording("on_flow", call)
+
+    def on_change(self, call: Call) -> Record | None:
+        """Run ``on_change``; return what it recorded, if anything."""
+        return self._recording("on_change", call)
+
+    def then(self, call: Call, event: Event) -> Record | None:
+        """Run the action of an event; return what it recorded, if anything."""
+        return self._recording(f"then_{event.name}", call, faulting=True)
+
+    def run(self, call: Call) -> None:
+        """Run the state function of the packet's flow."""
+        chosen = call.seat.record.run if call.seat is not None else ""
+        handler = self._handlers.get(f"run_{chosen}" if chosen else "on_packet")
+        if handler is None:
+            return
+        arguments = (call.pkt,) if call.seat is None else (call.pkt, self._flow(call))
+        try:
+            handler(self.instance.facade, *arguments)
+        except Fault as fault:
+            raise Dropped(self.node.name, self._reason(fault)) from None
+        call.drop, call.reply = call.pkt.dropped or "", call.pkt.replied or ""
+
+    def fires(self, call: Call, number: int, event: Event) -> bool:
+        """Check an event's condition; True once, then not again until it is armed."""
+        seat = call.seat
+        assert seat is not None
+        if not seat.armed[number] and not event.repeat:
+            return False
+        try:
+            true = bool(self._handlers.names[f"event_{event.name}"](self.instance.facade, call.pkt, self._flow(call)))
+        except Fault as fault:
+            raise Dropped(self.node.name, self._reason(fault)) from None
+        fired = true and seat.armed[number]
+        seat.armed[number] = not true and (seat.armed[number] or event.repeat)
+        return fired
+
+    def _recording(self, name: str, call: Call, faulting: bool = False) -> Record | None:
+        handler = self._handlers.get(name)
+        if handler is None:
+            return None
+        flow = self._flow(call, call.place())
+        try:
+            handler(self.instance.facade, call.pkt, flow)
+        except Fault as fault:
+            reason = self._reason(fault)
+            if faulting:
+                raise Dropped(self.node.name, reason) from None
+            return Record(drop=reason)
+        made = record_of(flow)
+        if not made.recorded:
+            return None
+        return Record(
+            dict(made.modifies), {}, made.drop or "", made.reply or "", made.encap, made.decap or "", made.run or ""
+        )
+
+    def _flow(self, call: Call, place: Tuple = NO_TUPLE) -> FlowFacade:
+        assert call.seat is not None
+        return FlowFacade(self.info, self._values(call.seat), call.trip.opening, place._asdict())
+
+    def _values(self, seat: Seat) -> dict[str, dict[str, Any]]:
+        return {
+            name: seat.pad if session.block is None else seat.blocks[name].pad
+            for name, session in self.info.sessions.items()
+        }
+
+    def _reason(self, fault: Fault) -> str:
+        return f"fault:{self.node.name}:{fault.line}"
+
+    # ----------------------------------------------------------------------------------------- outside packets
+
+    def on_tick(self, elapsed: int) -> bool:
+        """Run ``on_tick``; False if it faulted."""
+        try:
+            self._handlers.names["on_tick"](self.instance.facade, elapsed)
+        except Fault:
+            return False
+        return True
+
+    def on_end(self, session: Session, seat: Seat) -> bool:
+        """Run ``on_end`` for a session; False if it faulted."""
+        handler = self._handlers.get("on_end")
+        if handler is None:
+            return True
+        self._entry = session.entry
+        try:
+            handler(self.instance.facade, FlowFacade(self.info, self._values(seat), True, session.entry._asdict()))
+        except Fault:
+            return False
+        return True
+
+    def release(self, seat: Seat, ms: int) -> None:
+        """Let go of a session's blocks."""
+        for name, block in seat.blocks.items():
+            self._blocks[name].release(block, ms)
+
+    def columns(self, seat: Seat) -> dict[str, Any]:
+        """The scratchpad of a session that reached this NF, by column of the flow table."""
+        values = self._values(seat)
+        found: dict[str, Any] = {}
+        for column, session, slot in scratchpad(self.node.name, self.info):
+            value = values[session].get(slot.name)
+            if value is not None:
+                found[column] = pack(value) if slot.kind.form == "address" else _fitting(slot.kind, value)
+        return found
+
+    def _alert(self, signature: str, value: int) -> None:
+        row = np.zeros((), LOG_DTYPE)
+        row["clock"], row["nf"] = self.clock, self.node.index
+        row["signature"], row["value"] = self.info.signature_number(signature), value
+        entry = self._entry
+        if entry is not None:
+            row["src"], row["dst"] = octets(entry.ip_src), octets(entry.ip_dst)
+            row["sport"], row["dport"], row["proto"] = entry.sport, entry.dport, entry.proto
+            row["family"] = entry.ip_src.version
+        self._log.append(row[()])
+
+
+class Event:
+    """An event of an NF: its name, and whether it can fire again."""
+
+    def __init__(self, name: str, repeat: bool) -> None:
+        self.name = name
+        self.repeat = repeat
+
+
+def pair_headers(places: Iterable[Place]) -> None:
+    """Find, for each NF that removes a header, the one whose header that is."""
+    open_: list[int] = []
+    for place in places:
+        effects = place.info.total()
+        if effects.decaps and not effects.opaque and open_:
+            place.partner = open_.pop()
+        if effects.encaps and not effects.opaque:
+            open_.append(place.node.index)
+
+
+def octets(address: Any) -> np.ndarray[Any, np.dtype[np.uint8]]:
+    """Return an address as 16 bytes in network order, IPv4 as v4-mapped."""
+    data = address.packed if address.version == 6 else bytes(10) + b"\xff\xff" + address.packed
+    return np.frombuffer(data, np.uint8)
+
+
+def _fitting(kind: Any, value: Any) -> int:
+    """An integer field as the column holds it: unsigned kinds without sign."""
+    if kind.form == "bool":
+        return int(value)
+    return int(value) if kind.signed else int(value) & ((1 << (8 * kind.size)) - 1)
+
+
+def _read(view: Any, field: Any) -> Any:
+    """Read a key field from a packet; 0 if it has none."""
+    if not field.header:
+        return getattr(view, field.name)
+    header = getattr(view, field.header)
+    return getattr(header, field.name) if header else 0

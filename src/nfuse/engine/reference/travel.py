@@ -1,0 +1,267 @@
+"""How a packet travels: which NFs it meets, and what happens at each."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any
+
+from nfuse.chain.spec import Chain
+from nfuse.engine.reference.place import Call, Place
+from nfuse.engine.reference.places import place_of
+from nfuse.engine.reference.session import ICMPS, MIRROR, TCP, UDP, Record, Seat, Session, Tuple
+from nfuse.engine.reference.sessions import Sessions, TableFull
+from nfuse.engine.reference.trip import Answer, Dropped, Trip
+from nfuse.packet.fields import MODIFY_FIELDS
+
+NO_WAY = -1
+"""The alternative of a branch none of whose classes matched."""
+
+
+class Traveller:
+    """Takes packets through the places of a chain.
+
+    Args:
+        chain: The chain.
+        places: One for each of its nodes.
+        sessions: Its sessions.
+    """
+
+    def __init__(self, chain: Chain, places: Sequence[Place], sessions: Sessions) -> None:
+        self._chain = chain
+        self._places = list(places)
+        self._sessions = sessions
+
+    def travel(self, trip: Trip) -> None:
+        """Take a packet through the chain, in its direction.
+
+        Raises:
+            Dropped: It does not come out.
+        """
+        passed: list[Place] = []
+        for place in reversed(self._places) if trip.reverse else self._places:
+            if self._on_the_way(trip, place):
+                self._visit(trip, place, passed)
+            passed.append(place)
+
+    def back(self, cause: Trip, answer: Answer) -> Trip:
+        """Take a made packet back over the places that the packet which caused it has passed.
+
+        Raises:
+            Dropped: It does not come out.
+        """
+        session = answer.session if answer.session is not None and not answer.session.ended else None
+        trip = Trip(answer.packet, cause.clock, session, not cause.opening, made=True)
+        trip.entry = cause.entry
+        if self._chain.two_sided:
+            trip.reverse = not cause.reverse
+        else:
+            trip.reverse = session is not None and cause.opening
+        for place in reversed(answer.passed):
+            if self._on_the_way(trip, place):
+                self._visit(trip, place, ())
+        return trip
+
+    def _on_the_way(self, trip: Trip, place: Place) -> bool:
+        """Whether the branches around a place lead to it; judges those that were not judged yet.
+
+        A session's branches are judged on its normal packets only; other packets without a session for themselves.
+        """
+        session = trip.session
+        for branch, alternative in place.node.guard:
+            known = trip.branches if session is None else session.branches
+            if branch not in known:
+                if session is not None and not trip.normal:
+                    return False
+                ways = enumerate(self._chain.branches[branch])
+                known[branch] = next((n for n, way in ways if way.matches(trip.packet.view)), NO_WAY)
+            if known[branch] != alternative:
+                return False
+        return True
+
+    def _visit(self, trip: Trip, place: Place, passed: Sequence[Place]) -> None:
+        if place.info.stateless:
+            if place.traffic.matches(trip.packet.view):
+                trip.matched = True
+                self._stateless(trip, place, passed)
+            return
+        if not trip.packet.family and not trip.session:
+            return
+        seat = self._judge(trip, place)
+        if seat is None or not seat.matches:
+            return
+        trip.matched = True
+        assert trip.session is not None
+        if not seat.reached and (trip.error or trip.later or trip.made):
+            return
+        self._stateful(trip, place, trip.session, seat, passed)
+
+    # ------------------------------------------------------------------------------------- classes and set-up
+
+    def _judge(self, trip: Trip, place: Place) -> Seat | None:
+        """Return the session's seat at a place, the class judged if it is time to; None: not matched."""
+        index = place.node.index
+        if trip.session is not None:
+            seat = trip.session.seats[index]
+            if seat.matches is None:
+                if not trip.normal:
+                    return None
+                seat.matches = place.traffic.matches(trip.packet.view)
+            return seat
+        if not trip.normal:
+            return None
+        matches = place.traffic.matches(trip.packet.view)
+        trip.classes[index] = matches
+        if not matches:
+            return None
+        trip.matched = True
+        self._create(trip)
+        assert trip.session is not None
+        return trip.session.seats[index]
+
+    def _create(self, trip: Trip) -> None:
+        """Create the session of a packet; what was judged on its way so far holds for the session."""
+        seats = [Seat() for _ in self._places]
+        for index, matches in trip.classes.items():
+            seats[index].matches = matches
+        packet, entry = trip.packet, trip.entry
+        assert entry is not None
+        side = int(packet.desc["side"]) if self._chain.two_sided else 0
+        ports = frozenset({"sport", "dport"}) if entry.proto in (TCP, UDP) else frozenset()
+        if entry.proto in ICMPS:
+            ports = frozenset(name for name in ("sport", "dport") if getattr(entry, name))
+        try:
+            session = self._sessions.create(entry, side, entry.ip_src.version, ports, seats, trip.ms)
+        except TableFull:
+            raise Dropped("chain", "table full") from None
+        session.branches.update(trip.branches)
+        trip.session = session
+
+    # ------------------------------------------------------------------------------------------- at an NF
+
+    def _stateless(self, trip: Trip, place: Place, passed: Sequence[Place]) -> None:
+        if place.traffic.needs_l4 and (trip.error or trip.later):
+            return
+        call = place.call(trip)
+        place.run(call)
+        self._answer(trip, call.reply, passed)
+        if call.drop:
+            raise Dropped(place.node.name, call.drop)
+        self._note(trip, place)
+
+    def _stateful(self, trip: Trip, place: Place, session: Session, seat: Seat, passed: Sequence[Place]) -> None:
+        call = place.call(trip, session, seat, lambda: self.opening_tuple(session, place))
+        if trip.normal:
+            if not seat.reached:
+                call.place = trip.packet.tuple
+                place.set_up(call)
+                self._record(session, place, seat, place.on_flow(call), call)
+                call.place = lambda: self.opening_tuple(session, place)
+            elif place.has_on_change and (seat.pending or seat.generation != place.generation):
+                seat.pending, seat.generation = False, place.generation
+                self._record(session, place, seat, place.on_change(call), call)
+        if not (place.traffic.needs_l4 and (trip.error or trip.later)):
+            place.run(call)
+            self._answer(trip, call.reply, passed)
+            for number, event in enumerate(place.events):
+                if place.fires(call, number, event):
+                    self._record(session, place, seat, place.then(call, event), call)
+        if call.drop:
+            raise Dropped(place.node.name, call.drop)
+        recorded = seat.record
+        if recorded.drop:
+            self._answer(trip, recorded.reply, passed)
+            raise Dropped(place.node.name, recorded.drop)
+        self._act(trip, session, place, recorded)
+        self._note(trip, place)
+
+    @staticmethod
+    def _note(trip: Trip, place: Place) -> None:
+        if trip.trace is not None:
+            trip.trace.append((place.node.name, bytes(trip.packet.data)))
+
+    def opening_tuple(self, session: Session, place: Place) -> Tuple:
+        """The session's opening tuple at a place."""
+        return place_of(session, [session.seats[other.node.index].record for other in self._before(session, place)])
+
+    def _before(self, session: Session, place: Place) -> list[Place]:
+        """The session's NFs before a place, in the order of the opening direction."""
+        index = place.node.index
+        if self._chain.two_sided and session.side == 1:
+            return [other for other in reversed(self._places) if other.node.index > index]
+        return [other for other in self._places if other.node.index < index]
+
+    def _record(self, session: Session, place: Place, seat: Seat, record: Record | None, call: Call) -> None:
+        """Replace what an NF has recorded; tell later NFs that read a field whose value changes."""
+        if record is None:
+            return
+        for name in ("sport", "dport"):
+            if name not in session.ports:
+                record.modifies.pop(name, None)
+        here = call.place()
+        record.was = {name: getattr(here, name) for name in MIRROR if name in record.modifies}
+        family = here.ip_src.version
+        record.foreign = any(
+            record.modifies[name].version != family for name in ("ip_src", "ip_dst") if name in record.modifies
+        )
+        before, seat.record = seat.record, record
+        session.dirty = True
+        missing = object()
+        changed = {
+            name
+            for name in (*before.modifies, *record.modifies)
+            if before.modifies.get(name, missing) != record.modifies.get(name, missing)
+        }
+        earlier = {other.node.index for other in self._before(session, place)}
+        for other in self._places:
+            later = other.node.index not in earlier and other is not place
+            if later and session.seats[other.node.index].reached and changed & other.read_in_on_flow:
+                session.seats[other.node.index].pending = True
+
+    def _act(self, trip: Trip, session: Session, place: Place, record: Record) -> None:
+        """Apply recorded actions to the packet: as recorded in the opening direction, else their inverse."""
+        packet = trip.packet
+        if trip.opening:
+            if record.foreign:
+                raise Dropped("chain", "wrong address family")
+            for name in MODIFY_FIELDS:
+                if name in record.modifies:
+                    packet.set(name, record.modifies[name])
+            if record.encap is not None:
+                self._push(trip, record.encap)
+            elif record.decap:
+                self._pop(trip)
+            return
+        if record.encap is not None:
+            self._pop(trip)
+        elif record.decap and place.partner is not None:
+            pushed = session.seats[place.partner].record.encap
+            if pushed is not None:
+                self._push(trip, replace(pushed, src=pushed.dst, dst=pushed.src))
+        for name in MODIFY_FIELDS:
+            mirrored = MIRROR.get(name, "")
+            if mirrored in record.was and not (record.foreign and name.startswith("ip_")):
+                packet.set(name, record.was[mirrored])
+
+    @staticmethod
+    def _push(trip: Trip, header: Any) -> None:
+        reason = trip.packet.push(header)
+        if reason:
+            raise Dropped("chain", reason)
+        trip.pushed += 1
+
+    @staticmethod
+    def _pop(trip: Trip) -> None:
+        """Remove the outermost header, if the chain has pushed one."""
+        if not trip.pushed:
+            return
+        if not trip.packet.pop():
+            raise Dropped("chain", "no header to remove")
+        trip.pushed -= 1
+
+    @staticmethod
+    def _answer(trip: Trip, kind: str, passed: Sequence[Place]) -> None:
+        """Make a packet in answer to one that is at some place; it will go back the way that one has come."""
+        made = trip.packet.answer(kind) if kind and not trip.made else None
+        if made is not None:
+            trip.answers.append(Answer(made, tuple(passed), trip.session))

@@ -1,0 +1,94 @@
+"""From ports to parsed packets in processing order: what every engine's run starts with."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+
+from nfuse.chain.spec import Chain
+from nfuse.engine.merge import Merged
+from nfuse.engine.steer import steering
+from nfuse.flow.fragments import FragmentStage
+from nfuse.packet.desc import F_FRAG
+from nfuse.packet.parse import parse_burst
+from nfuse.port.base import Input
+from nfuse.port.burst import Burst
+from nfuse.port.registry import open_input
+
+Source = Input | str | Sequence[Input | str]
+
+
+def opened(source: Source, burst: Burst) -> Input:
+    """Return one input for a port, a URI, or a pair of them (forward, reverse)."""
+    if isinstance(source, str):
+        return open_input(source)
+    if isinstance(source, Input):
+        return source
+    ports = [open_input(port) if isinstance(port, str) else port for port in source]
+    if len(ports) == 1:
+        return ports[0]
+    if len(ports) != 2:
+        raise ValueError(f"{len(ports)} inputs; a chain has one, or one for each direction")
+    return Merged(ports[0], ports[1], burst.limit)
+
+
+class Stages:
+    """Receive, parse, find the direction, put fragments behind their first: for each burst of an input.
+
+    Args:
+        chain: Says where the direction comes from.
+        port: The input.
+        burst: Where packets are received.
+        limit: Packets to receive at most.
+
+    Attributes:
+        received: Packets received.
+        received_bytes: Their bytes on the wire.
+    """
+
+    def __init__(self, chain: Chain, port: Input, burst: Burst, limit: int | None = None) -> None:
+        self.port = port
+        self.burst = burst
+        self.received = 0
+        self.received_bytes = 0
+        self._limit = limit
+        self._steer = None if chain.direction is None else steering(chain.direction)
+        self._fragments = FragmentStage()
+
+    def __iter__(self) -> Iterator[Burst]:
+        """Yield the burst, once for each filling; its descriptors 0..n-1 are parsed and in processing order."""
+        burst = self.burst
+        while True:
+            count = self._receive()
+            if not count and not self._fragments.pending:
+                break
+            flags = parse_burst(burst.desc_address, 0, count)
+            if self._steer is not None:
+                self._steer(burst.desc_address, 0, count)
+            if flags & F_FRAG or self._fragments.pending:
+                order = self._fragments.process(burst, count)
+                if order is not None:
+                    burst.desc[: len(order)] = burst.desc[order]
+                    burst.n = len(order)
+            if burst.n:
+                yield burst
+
+    def _receive(self) -> int:
+        """Receive up to the limit; return the number of packets."""
+        burst = self.burst
+        if self._limit is not None and self.received >= self._limit:
+            burst.reset()
+            return 0
+        count = self.port.receive(burst)
+        if self._limit is not None:
+            count = min(count, self._limit - self.received)
+            burst.n = count
+        self.received += count
+        self.received_bytes += int(burst.desc["wire"][:count].sum(dtype=np.int64))
+        return count
+
+    def finish(self) -> dict[tuple[str, str], int]:
+        """Drop what the fragment stage still holds; return its drops by ("chain", reason)."""
+        self._fragments.finish()
+        return {("chain", reason): count for reason, count in self._fragments.drops.items() if count}

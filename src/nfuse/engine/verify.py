@@ -1,0 +1,224 @@
+"""Verification: two engines run the same input in step, and everything that can be seen is compared.
+
+Frames in order, byte for byte; drops by reason; counters; State of each NF; scratchpads of the live sessions; logs. The
+first difference is explained: the packet, the fields, the bytes, and what the reference engine's NFs made of it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+
+from nfuse.chain.spec import Chain
+from nfuse.engine.api import Control, Engine
+from nfuse.engine.compare import Difference, Sent, frame_difference, mapping_difference, table_difference
+from nfuse.engine.driver import Feed, Progress, engine_class
+from nfuse.engine.source import Source, Stages, opened
+from nfuse.memory.arena import read_bytes, write_bytes
+from nfuse.port.burst import HEADROOM, Burst, frame_at
+
+
+@dataclass
+class VerifyResult:
+    """What verification found.
+
+    Attributes:
+        engines: The two engines.
+        difference: The first difference; None: identical.
+        packets: Packets received.
+        sessions: Sessions created.
+        translated: Packets that left with other bytes than they came with.
+        unmatched: Packets that no NF's class matched.
+        made: Packets that the chain made.
+        dropped: Packets dropped, by (NF name or "chain", reason).
+        counters: All counters of the first engine.
+        warnings: What the input had to report.
+    """
+
+    engines: tuple[str, str]
+    difference: Difference | None = None
+    packets: int = 0
+    sessions: int = 0
+    translated: int = 0
+    unmatched: int = 0
+    made: int = 0
+    dropped: dict[tuple[str, str], int] = field(default_factory=dict)
+    counters: dict[str, int] = field(default_factory=dict)
+    warnings: list[str] = field(default_factory=list)
+
+    @property
+    def identical(self) -> bool:
+        """Whether no difference was found."""
+        return self.difference is None
+
+    def __str__(self) -> str:
+        drops = ", ".join(f"{count} {where}: {reason}" for (where, reason), count in sorted(self.dropped.items()))
+        numbers = (
+            f"{self.packets} packets, {self.sessions} sessions, {self.translated} translated, {self.made} made, "
+            f"{self.unmatched} unmatched, dropped: {drops or 'none'}"
+        )
+        return f"{'identical' if self.identical else self.difference}\n{numbers}"
+
+
+class _Runner:
+    """One of the engines, with a burst of its own."""
+
+    def __init__(self, name: str, chain: Chain, control: Sequence[Control], packets: int) -> None:
+        self.name = name
+        self.engine: Engine = engine_class(name)(chain)
+        self.feed = Feed(self.engine, chain, control)
+        self.burst = Burst(packets)
+        self.trace: dict[int, list[tuple[str, bytes]]] | None = None
+        if hasattr(self.engine, "trace"):
+            self.trace = self.engine.trace = {}
+
+    def run(self, source: Burst) -> list[Sent]:
+        """Run a copy of a burst; return what leaves, in order."""
+        copy_burst(source, self.burst)
+        if self.trace is not None:
+            self.trace.clear()
+        sent: list[Sent] = []
+        for order in self.feed.process(self.burst):
+            for index in order.tolist():
+                desc = self.burst.desc[index]
+                made = index >= self.burst.n
+                values = (int(desc[name]) for name in ("ts", "link", "side", "wire"))
+                sent.append(Sent(-1 if made else index, *values, self.burst.frame(index)))
+        return sent
+
+
+def copy_burst(source: Burst, target: Burst) -> None:
+    """Copy parsed packets to another burst; each frame keeps its head room."""
+    target.reset()
+    count = source.n
+    for index in range(count):
+        desc = source.desc[index]
+        frame = read_bytes(int(desc["addr"]), int(desc["len"]))
+        at = frame_at(target.buffer.address + target.used) - HEADROOM + int(desc["room"])
+        write_bytes(at, frame)
+        target.used = at + len(frame) - target.buffer.address
+        target.desc[index] = desc
+        target.desc[index]["addr"] = at
+    target.n = count
+
+
+def verify(
+    chain: Chain,
+    source: Source | Callable[[], Source],
+    engines: tuple[str, str] = ("reference", "fused"),
+    control: Sequence[Control] = (),
+    limit: int | None = None,
+    progress: Progress | None = None,
+    packets: int = 256,
+) -> VerifyResult:
+    """Run two engines on the same input and compare them.
+
+    Args:
+        chain: The chain.
+        source: Input port(s) or URI(s), or a function that gives them.
+        engines: Names of the engines; the first one is the reference.
+        control: Changes of parameters on the way.
+        limit: Packets to receive at most.
+        progress: Called after each burst.
+        packets: Packets per burst; comparison is per burst, so the first difference is known to the packet.
+    """
+    burst = Burst(packets)
+    result = VerifyResult(engines)
+    with opened(source() if callable(source) else source, burst) as port:
+        stages = Stages(chain, port, burst, limit)
+        runners = [_Runner(name, chain, control, packets) for name in engines]
+        done = 0
+        for filled in stages:
+            frames = [filled.frame(index) for index in range(filled.n)]
+            first, second = (runner.run(filled) for runner in runners)
+            result.translated += sum(one.index >= 0 and one.frame != frames[one.index] for one in first)
+            result.difference = _compare_step(first, second, runners, done)
+            if result.difference is not None:
+                break
+            done += filled.n
+            if progress is not None:
+                progress(stages.received, port.position, port.size)
+        for runner in runners:
+            runner.engine.finish()
+        result.difference = result.difference or _compare_end(chain, runners)
+        oracle = runners[0].engine
+        result.packets = stages.received
+        result.counters, result.dropped = dict(oracle.counters), dict(oracle.drops)
+        for cause, count in stages.finish().items():
+            result.dropped[cause] = result.dropped.get(cause, 0) + count
+        result.sessions = result.counters["sessions_created"]
+        result.unmatched, result.made = result.counters["unmatched"], result.counters["made"]
+        for runner in runners:
+            runner.engine.close()
+    result.warnings = list(port.warnings)
+    return result
+
+
+def _compare_step(first: list[Sent], second: list[Sent], runners: list[_Runner], done: int) -> Difference | None:
+    """Compare what left in one burst, then what was counted."""
+    names = runners[0].name, runners[1].name
+    last = 0
+    for position in range(max(len(first), len(second))):
+        one = first[position] if position < len(first) else None
+        other = second[position] if position < len(second) else None
+        if one == other:
+            last = max(last, one.index if one else 0)
+            continue
+        if one is None or other is None or one.index != other.index:
+            indexes = [sent.index for sent in (one, other) if sent is not None and sent.index >= 0]
+            text = "\n".join(
+                f"  {name}: {_describe(sent, done)}" for name, sent in zip(names, (one, other), strict=True)
+            )
+            return Difference(done + min(indexes, default=last), "order", text + _counted(runners))
+        index = one.index if one.index >= 0 else last
+        lines = frame_difference(one, other, names) + _traced(runners, index, one, other)
+        made = "  (made in answer to it)\n" if one.index < 0 else ""
+        return Difference(done + index, "frame", made + lines)
+    text = _counted(runners)
+    return Difference(done + last, "counters", text) if text else None
+
+
+def _describe(sent: Sent | None, done: int) -> str:
+    if sent is None:
+        return "nothing more leaves"
+    which = "a made packet" if sent.index < 0 else f"packet {done + sent.index}"
+    return f"{which} leaves next ({len(sent.frame)} bytes, {sent.frame[:48].hex()}...)"
+
+
+def _counted(runners: list[_Runner]) -> str:
+    names = runners[0].name, runners[1].name
+    drops = mapping_difference(runners[0].engine.drops, runners[1].engine.drops, names)
+    counters = mapping_difference(runners[0].engine.counters, runners[1].engine.counters, names)
+    return "".join(f"\n{text}" for text in (drops, counters) if text)
+
+
+def _traced(runners: list[_Runner], index: int, one: Sent, other: Sent) -> str:
+    """Name the NF of the reference engine after which the differing bytes have their final values."""
+    trace = runners[0].trace or {}
+    where = [n for n, (x, y) in enumerate(zip(one.frame, other.frame, strict=False)) if x != y]
+    for (name, after), (_, before) in zip(
+        reversed(trace.get(index, [])), [*reversed(trace.get(index, []))][1:], strict=False
+    ):
+        if len(before) != len(after) or any(before[n : n + 1] != after[n : n + 1] for n in where):
+            return f"\n  last changed by the {runners[0].name}'s NF {name!r}"
+    steps = trace.get(index, [])
+    return f"\n  not changed after the {runners[0].name}'s NF {steps[0][0]!r}" if steps else ""
+
+
+def _compare_end(chain: Chain, runners: list[_Runner]) -> Difference | None:
+    """Compare what is left at the end."""
+    names = runners[0].name, runners[1].name
+    first, second = (runner.engine for runner in runners)
+    checks: list[tuple[str, str]] = [
+        ("drops", mapping_difference(first.drops, second.drops, names)),
+        ("counters", mapping_difference(first.counters, second.counters, names)),
+    ]
+    for node in chain.nodes:
+        text = mapping_difference(first.state(node.name), second.state(node.name), names)
+        checks.append(("state", f"  State of {node.name!r}:\n{text}" if text else ""))
+    checks.append(("flows", table_difference(first.flows(), second.flows(), names)))
+    checks.append(("logs", table_difference(first.logs(), second.logs(), names)))
+    for what, text in checks:
+        if text:
+            return Difference(None, what, text)
+    return None
