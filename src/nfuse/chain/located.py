@@ -108,10 +108,8 @@ class Located:
 
     def value(self) -> Any:
         """Return the plain Python value (numbers, texts, lists, dicts)."""
-        loader = yaml.SafeLoader("")
-        loader.yaml_constructors = _CONSTRUCTORS
         try:
-            return loader.construct_document(self.node)
+            return _Values("").construct_document(self.node)
         except (yaml.YAMLError, ValueError) as error:
             raise self.error(f"unreadable value: {getattr(error, 'problem', None) or error}") from None
 
@@ -125,7 +123,11 @@ def _construct_int(loader: yaml.SafeLoader, node: yaml.ScalarNode) -> int:
     return sign * int(digits[2:] if base != 10 else digits, base)
 
 
-_CONSTRUCTORS = {**yaml.SafeLoader.yaml_constructors, "tag:yaml.org,2002:int": _construct_int}
+class _Values(yaml.SafeLoader):
+    """Makes Python values of nodes."""
+
+
+_Values.add_constructor("tag:yaml.org,2002:int", _construct_int)
 
 
 def parse(text: str, file: str) -> Located:

@@ -32,9 +32,9 @@ def make(nf_class: type[NF], value: Located | None, place: Located, folder: Path
             )
         for key, key_place, item in value.items():
             if key not in nf_class.parameters:
-                expected = ", ".join(nf_class.parameters) or f"nothing: {nf_class.__name__} has no parameters"
+                valid = ", ".join(nf_class.parameters) or f"nothing: {nf_class.__name__} has no parameters"
                 near = nearest(key, nf_class.parameters)
-                raise key_place.error(f"{nf_class.__name__} has no parameter {key!r}", expected=expected, near=near)
+                raise key_place.error(f"{nf_class.__name__} has no parameter {key!r}", expected=valid, near=near)
             given[key], places[key] = item.value(), item
             if nf_class.parameters[key].is_path and isinstance(given[key], str) and folder is not None:
                 given[key] = str(folder.resolve() / given[key])
