@@ -22,7 +22,7 @@ from nfuse.flow import blocks, evict, index, wheel
 from nfuse.flow.header import DEADLINE, NUMBER
 from nfuse.memory.arena import Arena
 from nfuse.memory.jit import native
-from nfuse.memory.raw import load16, load32, load64, prefetch, store64
+from nfuse.memory.raw import load16, load32, load64, prefetch, store64, zero
 
 RUNS = 5
 SIZE, OFFSET, STRIDE = 192, 32, 14  # FCB
@@ -90,6 +90,7 @@ def lives(W: int, pool: int, sessions: int, count: int, delays: int, mask: int) 
 
     Each is created for TIMEOUT ms and refreshed once, at once, by a random delay.
     """
+    zero(W, wheel.SIZE)
     wheel.start(W)
     wheel.next_due(W, pool, SIZE, 1)
     free = sessions
@@ -167,8 +168,8 @@ def run(sessions: int) -> list[tuple[str, str]]:
         arena.advise_huge()
     keys = Arena(16 * keys_count)
     words = keys.array(np.uint64, 2 * keys_count)
-    words[:] = rng.integers(0, 2**63, 2 * keys_count)
-    words[1::2] &= (1 << 48) - 1  # type: ignore[operator]
+    words[0::2] = rng.integers(0, 2**63, keys_count)
+    words[1::2] = rng.integers(0, 2**48, keys_count)
     lookups = 1 << 20
     order = Arena(4 * lookups)
     order.array(np.uint32, lookups)[:] = rng.integers(0, keys_count, lookups)

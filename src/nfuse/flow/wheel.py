@@ -74,9 +74,10 @@ _LAST = _FIRST3 + _SLOTS3
 
 _SHIFT1, _SHIFT2, _SHIFT3 = 8, 23, 31
 
-_HEADS = _MAP1 + 4096  # first session of each slot, u32
-_BINS = _HEADS + 4 * (_LAST + 1) + 4 & ~7  # for sorting: head and tail (u32 each) of 256 bins
-SIZE = _BINS + 8 * 256
+_BINS = _MAP1 + 4096  # for sorting: head and tail (u32 each) of 256 bins
+_HEADS = _BINS + 8 * 256  # first session of each list, u32, by _head
+_HEADS1 = _HEADS + 4 * (_LAST + 1 - _SLOTS1) + 63 & ~63
+SIZE = _HEADS1 + 16 * _SLOTS1
 """Bytes of a wheel."""
 
 NEVER = (1 << 62) - 1
@@ -89,8 +90,7 @@ _FEW = 24
 
 @native
 def start(W: int) -> None:
-    """Prepare an empty wheel at address `W`."""
-    zero(W, SIZE)
+    """Prepare an empty wheel at address `W`, in `SIZE` zeroed bytes (whose pages are touched only with use)."""
     store64(W + _FAR, NEVER)
     store64(W + _NEXT0, NEVER)
     store64(W + _NEXT1, NEVER)
@@ -103,6 +103,20 @@ def _lower(field: int, when: int) -> int:
     if when < load64(field):
         store64(field, when)
     return when
+
+
+@native
+def _head(slot: int, idx: int) -> int:
+    """Return the offset of the head of the list in which session `idx` hangs, in `slot`.
+
+    A slot of level 1 has four lists, chosen by the FCB number: to walk a list is to wait for memory at each step, and
+    the four waits overlap. Their heads stand in one cache line, behind those of all other slots.
+    """
+    if slot < _FIRST1:
+        return _HEADS + (slot << 2)
+    if slot >= _FIRST2:
+        return _HEADS + ((slot - _SLOTS1) << 2)
+    return _HEADS1 + ((slot - _FIRST1) << 4) + ((idx & 3) << 2)
 
 
 # ------------------------------------------------------------------------------------------------- occupancy maps
@@ -156,7 +170,7 @@ def _first_from1(W: int, slot: int) -> int:
 def _push(W: int, pool: int, size: int, idx: int, slot: int) -> None:
     """Hang session `idx` at the head of the list of `slot`."""
     fcb = pool + idx * size
-    head = W + _HEADS + (slot << 2)
+    head = W + _head(slot, idx)
     first = load32(head)
     store32(fcb + PREV, 0)
     store32(fcb + NEXT, first)
@@ -238,9 +252,10 @@ def insert(W: int, pool: int, size: int, idx: int) -> None:
 
 @native
 def _vacate(W: int, slot: int) -> None:
-    """Clear the occupancy bit of a slot whose list has become empty."""
+    """Clear the occupancy bit of a slot, one of whose lists has become empty, if that was the last one."""
     if slot >= _FIRST1 and slot < _FIRST2:
-        if _clear(W + _MAP1, slot - _FIRST1) == 0:
+        heads = W + _head(slot, 0)
+        if (load64(heads) | load64(heads + 8)) == 0 and _clear(W + _MAP1, slot - _FIRST1) == 0:
             _clear(W + _SUMMARY, (slot - _FIRST1) >> 6)
     elif slot >= _FIRST0 and slot < _FIRST1:
         _clear(W + _MAP0, slot - _FIRST0)
@@ -268,7 +283,7 @@ def remove(W: int, pool: int, size: int, idx: int) -> int:
     if before != 0:
         store32(pool + before * size + NEXT, after)
     else:
-        store32(W + _HEADS + (slot << 2), after)
+        store32(W + _head(slot, idx), after)
         if after == 0:
             _vacate(W, slot)
     store16(fcb + SLOT, 0)
@@ -460,14 +475,13 @@ def _open_due(W: int, pool: int, size: int, first: int, base: int) -> None:
 
 @native
 def _open(W: int, pool: int, size: int, slot: int) -> None:
-    """Move the sessions of `slot` to where they belong now."""
-    head = W + _HEADS + (slot << 2)
+    """Move the sessions of a slot above level 1 to where they belong now."""
+    head = W + _head(slot, 0)
     first = load32(head)
     store32(head, 0)
     _vacate(W, slot)
     while first != 0:
         rest = load32(pool + first * size + NEXT)
-        prefetch(pool + rest * size)
         _hang(W, pool, size, first)
         first = rest
 
@@ -483,12 +497,43 @@ def _open_wide(W: int, pool: int, size: int, now: int) -> None:
 
 
 @native
+def _empty1(W: int, pool: int, size: int, slot: int) -> None:
+    """Move the sessions of a slot of level 1 to where they belong now, four lists at a time."""
+    heads = W + _head(_FIRST1 + slot, 0)
+    first = load64(heads)
+    second = load64(heads + 8)
+    if (first | second) == 0:
+        return
+    a, b, c, d = first & 0xFFFFFFFF, lsr(first, 32), second & 0xFFFFFFFF, lsr(second, 32)
+    store64(heads, 0)
+    store64(heads + 8, 0)
+    _vacate(W, _FIRST1 + slot)
+    while (a | b | c | d) != 0:
+        rest_a = load32(pool + a * size + NEXT) if a != 0 else 0
+        rest_b = load32(pool + b * size + NEXT) if b != 0 else 0
+        rest_c = load32(pool + c * size + NEXT) if c != 0 else 0
+        rest_d = load32(pool + d * size + NEXT) if d != 0 else 0
+        prefetch(pool + rest_a * size)
+        prefetch(pool + rest_b * size)
+        prefetch(pool + rest_c * size)
+        prefetch(pool + rest_d * size)
+        if a != 0:
+            _hang(W, pool, size, a)
+        if b != 0:
+            _hang(W, pool, size, b)
+        if c != 0:
+            _hang(W, pool, size, c)
+        if d != 0:
+            _hang(W, pool, size, d)
+        a, b, c, d = rest_a, rest_b, rest_c, rest_d
+
+
+@native
 def _open1(W: int, pool: int, size: int, now: int) -> None:
-    """Open the slot of level 1 that starts at `now`, if any, and find out when the next one does."""
+    """Open the slot of level 1 that starts at `now`, and find out when the next one does."""
     at = now >> _SHIFT1
     slot = at & (_SLOTS1 - 1)
-    if load32(W + _HEADS + ((_FIRST1 + slot) << 2)) != 0:
-        _open(W, pool, size, _FIRST1 + slot)
+    _empty1(W, pool, size, slot)
     found = _first_from1(W, slot)
     store64(W + _NEXT1, (at + ((found - slot) & (_SLOTS1 - 1))) << _SHIFT1 if found >= 0 else NEVER)
 
