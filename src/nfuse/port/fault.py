@@ -13,13 +13,13 @@ from numpy.typing import NDArray
 
 from nfuse.memory.arena import Arena
 from nfuse.memory.jit import native
-from nfuse.memory.raw import copy, i64, load8, load32, load32i, load64, lsr, mulhi, store8, store64
+from nfuse.memory.raw import copy, load8, load32, load32i, load64, lsr, mulhi, store8, store64
 from nfuse.packet.desc import ADDR, DESC_SIZE, INPORT, LEN, LINK, SIDE, TS, WIRE
 from nfuse.port.base import Input, Order, Output
 from nfuse.port.burst import COUNT, CURSOR, END, LIMIT, MAX_FRAME, Burst, append_all, frame_at, take
 from nfuse.port.errors import UriError
-from nfuse.port.gen_flow import mix
-from nfuse.port.gen_kernel import GOLDEN
+from nfuse.port.gen import random_state
+from nfuse.port.gen_flow import step
 from nfuse.port.registry import convert, input_port, open_input, open_output, output_port, parse_options
 
 # The record, i64 each.
@@ -53,10 +53,10 @@ COUNTS = {"lost": LOST, "truncated": TRUNCATED, "flipped": FLIPPED, "duplicated"
 
 @native
 def dice(R: int) -> int:
-    """Draw 64 random bits (SplitMix64)."""
-    state = i64(load64(R + RANDOM) + GOLDEN)
+    """Draw 64 random bits (xorshift64)."""
+    state = step(load64(R + RANDOM))
     store64(R + RANDOM, state)
-    return mix(state)
+    return state
 
 
 @native
@@ -188,7 +188,7 @@ class Faults:
         if not 1 <= depth <= 1 << 20:
             raise UriError(f"fault: depth={depth}: expected 1 to {1 << 20}")
         self._record[DEPTH // 8] = depth
-        self._record[RANDOM // 8] = (seed + (1 << 63)) % (1 << 64) - (1 << 63)
+        self._record[RANDOM // 8] = random_state(seed, 4)
         self._record[HELD_FRAME // 8] = self.address + RECORD_SIZE
 
     @property

@@ -23,7 +23,7 @@ from nfuse.port import gen_kernel as kernel
 from nfuse.port.base import Input
 from nfuse.port.burst import MAX_FRAME, Burst
 from nfuse.port.errors import UriError
-from nfuse.port.gen_flow import SLOT_SIZE
+from nfuse.port.gen_flow import SLOT_SIZE, mix
 from nfuse.port.registry import input_port
 
 IMIX = [64] * 7 + [594] * 4 + [1518]
@@ -46,6 +46,11 @@ PORTS = 64_512
 TCP_OF_256, TCP_OR_UDP_OF_256 = 192, 248
 SESSION_LENGTH = 16
 LARGEST_HEADERS = 80
+
+
+def random_state(seed: int, stream: int) -> int:
+    """Return the first state of a random stream: 64 bits that are not all 0."""
+    return _signed(mix(_signed(mix(_signed(seed)) + stream)) or 1)
 
 
 @dataclass(frozen=True)
@@ -233,9 +238,9 @@ class Generator(Input):
         self._alias: Arena | None = self._weights(flows, zipf) if dist == "zipf" else None
         self._record = self._state.array(np.int64, kernel.GENERATOR_SIZE // 8)
         for offset, value in (
-            (kernel.PICKING, seed),
-            (kernel.FILLING, ~seed),
-            (kernel.SALT, (seed * 0x9E3779B97F4A7C15 + 0x5851F42D4C957F2D) % (1 << 63)),
+            (kernel.PICKING, random_state(seed, 1)),
+            (kernel.FILLING, random_state(seed, 2)),
+            (kernel.SALT, random_state(seed, 3)),
             (kernel.SLOTS, self._slots.address),
             (kernel.FLOWS, flows),
             (kernel.LEFT, packets or -1),
@@ -309,5 +314,5 @@ class Generator(Input):
 
 
 def _signed(value: int) -> int:
-    value &= (1 << 64) - 1
+    value = int(value) & ((1 << 64) - 1)
     return value - (1 << 64) if value >> 63 else value

@@ -78,11 +78,31 @@ SMALLEST = 60
 
 
 @native
+def multiply(x: int, high: int, low: int) -> int:
+    """Multiply 64 bits by the constant high << 32 | low, both below 2**31, modulo 2**64.
+
+    In parts, for the overflow of a signed multiplication is undefined in compiled code.
+    """
+    x0, x1 = x & 0xFFFFFFFF, lsr(x, 32)
+    product = x0 * low
+    upper = (product >> 32) + ((x1 * low) & 0xFFFFFFFF) + ((x0 * high) & 0xFFFFFFFF)
+    return i64((upper << 32) | (product & 0xFFFFFFFF))
+
+
+@native
 def mix(x: int) -> int:
-    """Scramble 64 bits (the finalizer of SplitMix64): a bijection."""
-    x = i64((x ^ lsr(x, 30)) * -0x40A7B892E31B1A47)
-    x = i64((x ^ lsr(x, 27)) * -0x6B2FB644ECCEEE15)
+    """Scramble 64 bits (a bijection: multiplications by odd numbers, and shifts that are added without carry)."""
+    x = multiply(x ^ lsr(x, 30), 0x3F58476D, 0x1CE4E5B9)
+    x = multiply(x ^ lsr(x, 27), 0x14D049BB, 0x133111EB)
     return x ^ lsr(x, 31)
+
+
+@native
+def step(x: int) -> int:
+    """Return the successor of a random state: xorshift64 (Marsaglia 2003). The state itself is the random number."""
+    x ^= i64(x << 13)
+    x ^= lsr(x, 7)
+    return x ^ i64(x << 17)
 
 
 @native

@@ -1,6 +1,6 @@
 """The generator's loop, natively: which flow sends next, how much, when, and when flows begin and end.
 
-Random numbers are SplitMix64, in two streams (which slot; what it sends), so that the packets do not depend on the size
+Random numbers are xorshift64, in two streams (which slot; what it sends), so that the packets do not depend on the size
 of the bursts. Slots are drawn ahead, so that their memory is there when the packets are made.
 """
 
@@ -23,6 +23,7 @@ from nfuse.port.gen_flow import (
     build,
     mix,
     open_slot,
+    step,
 )
 
 # The generator's record, i64 each.
@@ -94,8 +95,6 @@ WEIGHTED = 1
 ROUND = 2
 AHEAD = 16
 """Slots drawn ahead: about as many cache misses as a core has under way at a time."""
-GOLDEN = -0x61C8864680B583EB
-"""The increment of SplitMix64: 2**64 over the golden ratio, as i64."""
 
 
 @native
@@ -147,7 +146,7 @@ def begin(G: int, s: int) -> None:
     """Begin the next flow, in slot `s`."""
     number = load64(G + OPENED)
     store64(G + OPENED, number + 1)
-    h = mix(i64(number * GOLDEN) ^ load64(G + SALT))
+    h = mix(number ^ load64(G + SALT))
     describe_flow(G, number, h)
     open_slot(s, G + TUPLE, load64(G + VLAN), h)
     length, quantiles = load64(G + FIXED), load64(G + QUANTILES)
@@ -172,9 +171,8 @@ def draw(G: int) -> int:
     if order == ROUND:
         slot = turn % flows
     else:
-        state = i64(load64(G + PICKING) + GOLDEN)
-        store64(G + PICKING, state)
-        r = mix(state)
+        r = step(load64(G + PICKING))
+        store64(G + PICKING, r)
         slot = mulhi(r, flows)
         if order == WEIGHTED:
             alias = load64(G + ALIAS) + 8 * slot
@@ -294,7 +292,7 @@ def generate(G: int, B: int) -> int:
     count, limit, cursor, end = load64(B + COUNT), load64(B + LIMIT), load64(B + CURSOR), load64(B + END)
     d = load64(B + DESCS) + count * DESC_SIZE
     state, clock, over = load64(G + FILLING), load64(G + CLOCK), load64(G + OVER)
-    step, part, parts = load64(G + STEP), load64(G + PART), load64(G + PARTS)
+    gap, part, parts = load64(G + STEP), load64(G + PART), load64(G + PARTS)
     left, largest, where = load64(G + LEFT), load64(G + LARGEST), load64(G + WHERE)
     renews, sides = load64(G + RENEW) > 0, load64(G + SIDES)
     while count < limit and left != 0:
@@ -307,15 +305,15 @@ def generate(G: int, B: int) -> int:
         length = load32(s + LENGTH)
         if load8(s + KIND) == 0 or (length > 0 and load32(s + SENT) >= length):
             begin(G, s)
-        state = i64(state + GOLDEN)
-        result = next_packet(G, s, mix(state), at)
+        state = step(state)
+        result = next_packet(G, s, state, at)
         size = result & 0xFFFFF
         put_desc(d, at, clock, size, size, where ^ ((result >> 12) & sides))
         d += DESC_SIZE
         count += 1
         cursor = at + size
         left -= 1
-        clock += step
+        clock += gap
         over += part
         if over >= parts:
             over -= parts

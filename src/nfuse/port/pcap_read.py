@@ -79,6 +79,9 @@ BROKEN = 3
 SKIP = 4
 """At POSITION are NEED bytes of no interest, more than a window holds."""
 
+LATEST = 1 << 62
+"""ns: no packet is later (year 2116)."""
+
 SECTION_BLOCK = 0x0A0D0D0A
 INTERFACE_BLOCK = 1
 PACKET_BLOCK = 2
@@ -144,20 +147,22 @@ def read_pcap(R: int, B: int) -> int:
 
 @native
 def nanoseconds(ticks: int, I: int) -> int:  # noqa: E741
-    """Convert the 64-bit time stamp (unsigned) of a packet of the interface at `I` to ns, wrapping."""
+    """Convert the 64-bit time stamp (unsigned) of a packet of the interface at `I` to ns, at most LATEST."""
     kind, value = load64(I + I_KIND), load64(I + I_VALUE)
     if kind == 0:
-        ns = i64(ticks * value)
+        if value > 0 and lsr(ticks, 1) >= LATEST // value // 2:
+            return LATEST
+        ns = ticks * value
     elif kind == 1:  # value is a power of ten: halve both, so that the division is of positive numbers
         ns = lsr(ticks, 1) // (value // 2)
     else:
         whole = lsr(ticks, value)
-        part = i64(ticks - i64(whole << value))
-        low, high = i64(part * 1_000_000_000), mulhi(part, 1_000_000_000)
-        ns = i64(whole * 1_000_000_000)
-        if value > 0:
-            ns = i64(ns + i64(high << (64 - value)) + lsr(low, value))
-    return i64(ns + load64(I + I_OFFSET))
+        if whole >= LATEST // 1_000_000_000 or whole < 0:
+            return LATEST
+        ns = whole * 1_000_000_000
+        if value > 0:  # the fraction, as a share of 2**64, times 10**9
+            ns += mulhi(i64(ticks << (64 - value)), 1_000_000_000)
+    return min(LATEST, ns + load64(I + I_OFFSET))
 
 
 @native

@@ -72,7 +72,7 @@ def parse_interface(block: bytes, order: str) -> Interface | None:
         elif code == 14 and len(value) == 8:
             offset = struct.unpack(order + "q", value)[0] * 1_000_000_000
     kind, number = scale(resolution)
-    return Interface(link, snap, name, kind, number, (offset + (1 << 63)) % (1 << 64) - (1 << 63))
+    return Interface(link, snap, name, kind, number, max(-(1 << 62), min(offset, 1 << 62)))
 
 
 def scale(resolution: int) -> tuple[int, int]:

@@ -14,7 +14,7 @@ from nfuse.packet.desc import ADDR, DESC_SIZE, LEN
 from nfuse.port.base import Input
 from nfuse.port.burst import COUNT, DESCS, LIMIT, Burst, append_all, take
 from nfuse.port.errors import PortError
-from nfuse.port.gen import payload
+from nfuse.port.gen import payload, random_state
 from nfuse.port.gen_flow import ACK_BIT, PSH_BIT, SENT, SLOT_SIZE, SYN_BIT, TUPLE_DTYPE, build, mix, open_slot
 
 
@@ -39,7 +39,7 @@ def restore(descs: int, count: int, offset: int) -> None:
 def open_tuples(slots: int, tuples: int, flows: int, seed: int) -> None:
     """Open a slot for each of the 5-tuples (:data:`TUPLE_DTYPE`) at `tuples`."""
     for i in range(flows):
-        open_slot(slots + i * SLOT_SIZE, tuples + i * 40, 0, mix(seed + i))
+        open_slot(slots + i * SLOT_SIZE, tuples + i * 40, 0, mix(seed ^ i))
 
 
 @native
@@ -138,7 +138,7 @@ class Ring(Input):
         slots = Arena(len(flows) * SLOT_SIZE, "ring flows")
         known, wanted = View(flows.view(np.uint8)), View(numbers)
         self.frames = Burst(len(numbers), len(numbers) * (max(size, 160) + 192))
-        open_tuples(slots.address, known.address, len(flows), seed)
+        open_tuples(slots.address, known.address, len(flows), random_state(seed, 5))
         send_tuples(self.frames.address, slots.address, wanted.address, len(numbers), size, text.text, text.sums)
         self._prepare(total, restore)
         return self
