@@ -7,8 +7,9 @@ import random
 import time
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
+from tests.nf.library.examples import few
 from tests.nf.library.rule_sets import Judged, packet_for, rule_set
 
 from nfuse.nf.library.acl import TCP, UDP, Rule, parse_rules
@@ -50,7 +51,7 @@ def vectors(built: Compiled, count: int, packet: Judged) -> int:
 
 
 @given(st.integers(0, 2**32), st.sampled_from([0, 1, 3, 64, 65, 200]))
-@settings(max_examples=40, deadline=None)
+@few(40)
 def test_first_match_equals_the_linear_scan(seed: int, count: int) -> None:
     rng = random.Random(seed)
     rules = parse_rules(rule_set(rng, count))

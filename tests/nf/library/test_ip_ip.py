@@ -5,8 +5,9 @@ from __future__ import annotations
 import ipaddress
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
+from tests.nf.library.examples import few
 from tests.nf.library.frames import Packet, checksum
 from tests.nf.library.wire import Wire, engines
 
@@ -53,7 +54,7 @@ def test_the_outer_header(engine: str, outer: int, inner: int) -> None:
     st.sampled_from([4, 6]),
     st.booleans(),
 )
-@settings(max_examples=15)
+@few(15)
 def test_on_and_off_again(engine: str, trace: list[tuple[int, int, bool, int]], outer: int, between: bool) -> None:
     src, dst = ENDS[outer]
     middle = [Monitor()] if between else []

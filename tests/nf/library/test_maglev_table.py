@@ -6,8 +6,9 @@ from collections import Counter
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
+from tests.nf.library.examples import few
 
 from nfuse.nf.library.maglev_table import FREE, build_table, is_prime, parse_backend, parse_backends, permutation
 
@@ -38,7 +39,7 @@ def names_of(count: int) -> list[str]:
 
 
 @given(st.integers(1, 12), st.sampled_from([2, 3, 7, 31, 101, 251]))
-@settings(max_examples=40, deadline=None)
+@few(40)
 def test_equals_the_paper(count: int, size: int) -> None:
     names = sorted(names_of(count))
     table = build_table([(name, 1, i) for i, name in enumerate(names)], size)

@@ -7,8 +7,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
+from tests.nf.library.examples import few
 from tests.nf.library.frames import FLAGS, Packet
 from tests.nf.library.wire import Wire, engines
 
@@ -34,7 +35,7 @@ def legal(packet: Packet) -> Packet:
 
 @pytest.mark.parametrize("engine", engines())
 @given(st.lists(st.tuples(FLOW.map(legal), st.booleans(), st.integers(0, 3_000)), max_size=30))
-@settings(max_examples=20)
+@few(20)
 def test_counts(engine: str, trace: list[tuple[Packet, bool, int]]) -> None:
     wire = Wire(Monitor(), engine)
     expected: dict[tuple[object, ...], dict[str, int | str]] = {}
