@@ -19,6 +19,27 @@ CHECK: bool = os.environ.get("NFUSE_CHECK", "0") == "1"
 
 F = TypeVar("F", bound=Callable[..., Any])
 
+
+class Entry:
+    """A function of the data path that native code calls by address (:func:`nfuse.memory.raw.call`).
+
+    Numba links a copy of everything that a function calls into it and optimizes all of it again, so deep call trees
+    compile slowly. What is not called for each packet is called by address instead, and compiled once.
+
+    Attributes:
+        function: The plain Python function.
+        address: Where the compiled function lies (interpreted: a way into Python).
+    """
+
+    def __init__(self, function: Callable[..., int], address: int, keep: object) -> None:
+        self.function = function
+        self.address = address
+        self._keep = keep
+
+    def __call__(self, *args: int) -> int:
+        return self.function(*args)
+
+
 if JIT:
     import numba
     from numba.core import config as _config
@@ -43,7 +64,34 @@ if JIT:
             _config.CACHE_DIR = before
         return compiled  # type: ignore[no-any-return]
 
+    def entry(function: Callable[..., int]) -> Entry:
+        """Compile a function of up to six i64 that returns an i64, at once, to be called by address."""
+        folder = cache_folder()
+        before = _config.CACHE_DIR
+        _config.CACHE_DIR = str(folder or "")
+        count = function.__code__.co_argcount
+        signature = numba.types.int64(*[numba.types.int64] * count)
+        try:
+            made = numba.cfunc(
+                signature, nopython=True, nogil=True, error_model="numpy", boundscheck=False, cache=folder is not None
+            )(function)
+        finally:
+            _config.CACHE_DIR = before
+        return Entry(function, int(made.address), made)
+
 else:
+
+    def entry(function: Callable[..., int]) -> Entry:
+        """Make a Python function callable by address: ``NFUSE_JIT=0`` runs the data path as plain Python."""
+        import ctypes
+
+        count = function.__code__.co_argcount
+
+        def called(*args: int) -> int:
+            return function(*args[:count])
+
+        made = ctypes.CFUNCTYPE(ctypes.c_int64, *[ctypes.c_int64] * 6)(called)
+        return Entry(function, int(ctypes.cast(made, ctypes.c_void_p).value or 0), made)
 
     def native(function: F) -> F:
         """Return the function unchanged: ``NFUSE_JIT=0`` runs the data path as plain Python."""

@@ -11,11 +11,12 @@ judges its class and probes a table of its own.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 
 from nfuse.action.points import TUPLE_FIELDS
-from nfuse.engine.fused.context import R_MALFORMED
+from nfuse.engine.fused.context import FAR, FAR_HANDLERS, FAR_NAMES, FAR_SHARED, R_MALFORMED
 from nfuse.engine.fused.keys import key_words, stride_of
 from nfuse.engine.fused.layout import ChainPlan, NodePlan, PlacedPoint
 
@@ -25,6 +26,40 @@ HEADER = '''"""Generated: the data path of one chain."""
 
 from nfuse.engine.fused.chainlib import *
 '''
+
+
+_FAR = re.compile(r"(?<![\w.])(" + "|".join(FAR_NAMES) + r")\(")
+
+
+def by_address(line: str) -> str:
+    """Turn calls of functions that are called by address (``FAR_NAMES``) into calls by address."""
+    if line.startswith(("def ", "from ")):
+        return line
+    found = _FAR.search(line)
+    if not found:
+        return line
+    depth, end = 0, found.end() - 1
+    for end in range(found.end() - 1, len(line)):
+        depth += {"(": 1, ")": -1}.get(line[end], 0)
+        if not depth:
+            break
+    inside = line[found.end() : end]
+    args = split_arguments(by_address(inside))
+    args += ["0"] * (6 - len(args))
+    number = FAR_NAMES.index(found.group(1))
+    made = f"call(load64(X + {FAR + 8 * number}), {', '.join(args)})"
+    return line[: found.start()] + made + by_address(line[end + 1 :])
+
+
+def split_arguments(text: str) -> list[str]:
+    """Split the arguments of a call at the commas that stand outside brackets."""
+    parts, depth, start = [], 0, 0
+    for at, letter in enumerate(text):
+        depth += {"(": 1, ")": -1}.get(letter, 0)
+        if letter == "," and not depth:
+            parts.append(text[start:at].strip())
+            start = at + 1
+    return [*parts, text[start:].strip()] if text.strip() else []
 
 
 class Writer:
@@ -37,7 +72,7 @@ class Writer:
     def __call__(self, *lines: str) -> None:
         """Add lines."""
         for line in lines:
-            self.lines.append("    " * self._depth + line if line else "")
+            self.lines.append("    " * self._depth + by_address(line) if line else "")
 
     @contextmanager
     def block(self, head: str) -> Iterator[None]:
@@ -50,7 +85,7 @@ class Writer:
     @contextmanager
     def function(self, head: str, doc: str) -> Iterator[None]:
         """Add a native function."""
-        self("", "", "@native")
+        self("", "", "@entry" if head.partition("(")[0] in FAR_NAMES else "@native")
         with self.block(f"def {head}:"):
             self(f'"""{doc}"""')
             yield
@@ -74,6 +109,9 @@ class Generator:
         self.modules = modules
         self.original = original
         self.w = Writer()
+        self.inline = False
+        self.back = False
+        self.handlers: dict[tuple[int, str], int] = {}
         self.two_sided = plan.chain.two_sided
         self.replies = any(e.replies for p in plan.nodes for e in p.info.effects.values())
         self.logs = any(e.logs for p in plan.nodes for e in p.info.effects.values())
@@ -81,9 +119,11 @@ class Generator:
     def generate(self) -> str:
         """Return the module's source."""
         self.w(HEADER.rstrip())
-        for plan, module in zip(self.plan.nodes, self.modules, strict=True):
-            for name in sorted(self._compiled(plan)):
-                self.w(f"from {module} import {name} as n{plan.index}_{name}")
+        if not self.original:
+            for plan, module in zip(self.plan.nodes, self.modules, strict=True):
+                for name in sorted(self._compiled(plan)):
+                    if name == "on_packet" or name.startswith(("run_", "event_")):
+                        self.w(f"from {module} import {name} as n{plan.index}_{name}")
         self._end()
         self._expire()
         self._make_room()
@@ -98,8 +138,10 @@ class Generator:
         for side in (0, 1):
             self._slow(side)
         if not self.original:
+            self.inline = True
             for side in (0, 1):
                 self._fast(side)
+            self.inline = False
         self._finish()
         self._handle()
         self._process()
@@ -119,7 +161,10 @@ class Generator:
         scratch = scratch if scratch is not None else f"fcb + {plan.scratch}"
         state = f"load64(states + {8 * i})"
         if handler in self._compiled(plan):
-            return f"n{i}_{handler}({state}, {packet}, {scratch}, {record}, X)"
+            if self.inline:
+                return f"n{i}_{handler}({state}, {packet}, {scratch}, {record}, X)"
+            number = self.handlers.setdefault((i, handler), len(self.handlers))
+            return f"call(load64(X + {FAR + 8 * (FAR_HANDLERS + number)}), {state}, {packet}, {scratch}, {record}, X, 0)"
         code = {"on_flow": 0, "on_change": 1, "on_end": 2, "on_tick": 3}[handler]
         return f"call(load64(X + CALLBACK), {code}, {i}, {packet}, {scratch}, {record}, X)"
 
@@ -159,7 +204,7 @@ class Generator:
         with w.function("expire(X)", "End sessions that are due: at most 8, the one due first ahead (rule S13)."):
             w("left = i64(8)")
             with w.block("while left > 0:"):
-                w("number = next_due(load64(X + WHEEL), load64(X + POOL), load64(X + SIZE), load64(X + NOW_MS))")
+                w("number = next_due(X)")
                 with w.block("if number == 0:"):
                     w("break")
                 w("end(X, number)", "count(X, C_EXPIRED)", "left -= 1")
@@ -170,10 +215,7 @@ class Generator:
         with w.function("make_room(X)", "Make sure that one more session fits: 0 if nothing may be evicted (rule S14)."):
             with w.block("if load64(X + LIVE) < load64(X + CAPACITY):"):
                 w("return i64(1)")
-            w(
-                "number = victim(load64(X + HEAP), load64(X + POOL), load64(X + SIZE), load64(X + USED), "
-                "STATE, ST_CONFIRMED | ST_CLOSING)"
-            )
+            w("number = victim(X, STATE, ST_CONFIRMED | ST_CLOSING)")
             with w.block("if number == 0:"):
                 w("return i64(0)")
             w("end(X, number)", "count(X, C_EVICTED)", "return i64(1)")

@@ -117,7 +117,50 @@ HIDDEN: Final = 848
 """Address of scratch space for NODES + 1 tuples that pushed headers hide."""
 BLOCK_KEY: Final = 856
 """56 bytes: key of a coarser session that is being looked up."""
-X_SIZE: Final = 1024
+FAR: Final = 1024
+"""Addresses of functions that are called by address, i64 by FAR_*."""
+X_SIZE: Final = 2048
+
+FAR_NAMES: Final = (
+    "shorten",
+    "find_packet",
+    "find_quoted",
+    "create",
+    "release",
+    "rekey",
+    "consolidate",
+    "commit",
+    "record_fault",
+    "apply_record",
+    "place",
+    "set_entry",
+    "drop_recorded",
+    "count_fault",
+    "see_changes",
+    "answer",
+    "made_leaves",
+    "emit_made",
+    "next_due",
+    "victim",
+    "block_acquire",
+    "block_release",
+    "rewrite_others",
+    "slow_0",
+    "slow_1",
+    "back_0",
+    "back_1",
+    "end",
+    "expire",
+    "make_room",
+    "tick",
+    "handle",
+    "finish",
+)
+"""Functions called by address: the kernels that all chains share, then what is generated with a chain."""
+FAR_SHARED: Final = FAR_NAMES.index("slow_0")
+FAR_SHORTEN: Final = 0
+FAR_HANDLERS: Final = 64
+"""From here on: the handlers of the chain's NFs, as the code generator numbers them."""
 
 # ---------------------------------------------------------------------------------------------- counters of the chain
 

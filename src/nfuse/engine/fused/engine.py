@@ -13,6 +13,7 @@ from nfuse.engine.flows import flow_type, scratchpad
 from nfuse.engine.fused import context as cx
 from nfuse.engine.fused.callback import Callback
 from nfuse.engine.fused.codegen import Generator
+from nfuse.engine.fused.farlib import SHARED, handler_entry, shared
 from nfuse.engine.fused.keys import key_words, stride_of
 from nfuse.engine.fused.layout import ChainPlan, NodePlan, plan_chain
 from nfuse.flow import evict, index, wheel
@@ -20,7 +21,7 @@ from nfuse.flow.blocks import Blocks
 from nfuse.flow.header import DEADLINE, NUMBER, STATE
 from nfuse.memory.arena import Arena
 from nfuse.memory.cache import load_generated
-from nfuse.memory.raw import store64, violations
+from nfuse.memory.raw import violations
 from nfuse.nf.abi import CX_LOG_BASE, CX_LOG_CAPACITY, CX_LOG_HEAD, CX_LOG_LOST, CX_NOW, LOG_DTYPE, MAT_SIZE, TUPLE_SIZE
 from nfuse.nf.instance import Instance
 from nfuse.packet.desc import DESC_SIZE
@@ -49,8 +50,8 @@ class FusedEngine:
         self.plan: ChainPlan = plan_chain(chain)
         self._instances = [Instance(node.nf) for node in chain.nodes]
         modules = [plan.info.load().__name__ for plan in self.plan.nodes]
-        self.source = Generator(self.plan, modules, self.original).generate()
-        self.module = load_generated("chain", self.source)
+        generator = Generator(self.plan, modules, self.original)
+        self.source = generator.generate()
         self._reasons: list[tuple[str, str]] = [("chain", reason) for reason in cx.CHAIN_REASONS]
         self._reasons += [("chain", f"malformed: {reason}") for reason in MALFORMED]
         self._first_reason: list[int] = []
@@ -61,7 +62,7 @@ class FusedEngine:
         self._callback = Callback(self)
         self._set(cx.CALLBACK, self._callback.address)
         self._logged = 0
-        self._compile()
+        self._compile(generator, modules)
         chain.attach(self)
 
     # ------------------------------------------------------------------------------------------------------- memory
@@ -192,7 +193,7 @@ class FusedEngine:
                 assert table.stride == stride_of(plan, k)
                 self.blocks[plan.index, k] = table
                 blocks[8 * plan.index + k] = table.address
-                store64(instance.address + 8 * k, table.base)
+                instance.arena.array(np.int64, 8)[k] = table.base
         for side in (0, 1):
             order = self.plan.order(side)
             for placed in self.plan.points[side]:
@@ -205,8 +206,19 @@ class FusedEngine:
                         placed.others,
                     )
 
-    def _compile(self) -> None:
-        """Compile everything now: a run on no packets reaches all of the code's types."""
+    def _compile(self, generator: Generator, modules: list[str]) -> None:
+        """Compile everything now, or load it from the cache; put addresses where generated code looks for them."""
+        table = self._x[cx.FAR // 8 :]
+        for number, name in enumerate(SHARED):
+            table[number] = shared(name).address
+        for (node, handler), number in generator.handlers.items():
+            if cx.FAR_HANDLERS + number >= len(table):
+                raise ValueError("the chain has too many handlers")
+            table[cx.FAR_HANDLERS + number] = handler_entry(modules[node], handler).address
+        self.module = load_generated("chain", self.source)
+        for number, name in enumerate(cx.FAR_NAMES):
+            if number >= cx.FAR_SHARED and hasattr(self.module, name):
+                table[number] = getattr(self.module, name).address
         self.module.process(self.X, 0, 0)
 
     # ---------------------------------------------------------------------------------------------------- the engine

@@ -18,6 +18,8 @@ from nfuse.engine.fused.context import (
     FL_HAS_REPLY_KEY,
     FL_REKEY,
     FL_SIDE,
+    FAR,
+    FAR_SHORTEN,
     FL_V6,
     FLAGS,
     FREE,
@@ -59,7 +61,7 @@ from nfuse.flow.evict import note
 from nfuse.flow.header import DEADLINE, NEXT, STATE
 from nfuse.flow.header import NUMBER as SESSION
 from nfuse.memory.jit import native
-from nfuse.memory.raw import copy, i64, load8, load16, load32, load64, store8, store32, store64, zero
+from nfuse.memory.raw import call, copy, i64, load8, load16, load32, load64, store8, store32, store64, zero
 from nfuse.nf.abi import TUPLE_DPORT, TUPLE_DST, TUPLE_PROTO, TUPLE_SPORT, TUPLE_SRC
 from nfuse.packet.desc import ADDR, F_IP4, L3, SIDE, SPORT
 from nfuse.packet.desc import FLAGS as P_FLAGS
@@ -396,5 +398,12 @@ def refresh(X, fcb, number, kind, state):
     before = load64(fcb + DEADLINE)
     store64(fcb + DEADLINE, deadline)
     if deadline < before:
-        wheel.shorten(load64(X + WHEEL), load64(X + POOL), load64(X + SIZE), number, before)
-        note(load64(X + HEAP), load64(X + POOL), load64(X + SIZE), number, load64(X + LIVE))
+        call(load64(X + FAR + 8 * FAR_SHORTEN), X, number, before, 0, 0, 0)
+
+
+@native
+def shorten(X, number, before):
+    """A session's deadline has become earlier: hang it anew in the wheel."""
+    wheel.shorten(load64(X + WHEEL), load64(X + POOL), load64(X + SIZE), number, before)
+    note(load64(X + HEAP), load64(X + POOL), load64(X + SIZE), number, load64(X + LIVE))
+    return i64(0)
