@@ -86,6 +86,7 @@ def write_pcapng(W: int, descs: int, order: int, start: int, count: int) -> int:
         if number == 0 or fill + block > size:
             break
         at = base + fill
+        store32(at + block - 8, 0)  # padding; without data it is the field of the length, written below
         store32(at, 6)
         store32(at + 4, block)
         store32(at + 8, number - 1)
@@ -93,7 +94,6 @@ def write_pcapng(W: int, descs: int, order: int, start: int, count: int) -> int:
         store32(at + 16, ts)
         store32(at + 20, length)
         store32(at + 24, wire)
-        store32(at + block - 8, 0)  # padding
         copy(at + 28, load64(d + ADDR), length)
         store32(at + block - 4, block)
         fill += block

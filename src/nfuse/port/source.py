@@ -13,7 +13,7 @@ import stat
 import sys
 import weakref
 import zlib
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -177,17 +177,29 @@ class Streamed:
                 if not data:
                     continue
                 self._inflate = zlib.decompressobj(31)  # another member follows
+            before = self._inflate.copy()
             try:
                 out = self._inflate.decompress(data, CHUNK)
             except zlib.error as error:
                 self.problem = f"the gzip stream is corrupt ({error})"
-                break
+                return _before_the_error(before, data)
             self._tail = self._inflate.unconsumed_tail or self._inflate.unused_data
             if out:
                 return out
             if not data and not self._inflate.eof:
                 self.problem = "the gzip stream breaks off"
         return b""
+
+
+def _before_the_error(inflate: Any, data: bytes) -> bytes:
+    """Return what `data` decompresses to up to where it is corrupt (zlib gives nothing if a call fails)."""
+    out = bytearray()
+    try:
+        for i in range(len(data)):
+            out += inflate.decompress(data[i : i + 1])
+    except zlib.error:
+        pass
+    return bytes(out)
 
 
 def open_source(path: str) -> tuple[Source, bytes]:
