@@ -101,6 +101,11 @@ ENCAPS: tuple[str, ...] = ("", "ipip")
 
 STATE_HEADER = 64
 """Bytes before the first State field: 8 i64, slot k = address of the block table of coarser session k."""
+BLOCK_UNIT = 8
+"""A scratchpad begins with one u32 per coarser session: the block's offset in its table, in units of these bytes.
+
+The table's stride is the engine's: a block may be followed by what the engine keeps about it.
+"""
 CONTAINER_SIZE = 32
 """A container in State: offset of its data from S, capacity, and two words of its own, each an i64."""
 

@@ -70,7 +70,8 @@ class NFInfo:
         tick: Seconds between calls of ``on_tick``, 0 never.
         state: Layout of the State record (readable parameters, then State fields).
         initial: Initial values of State fields.
-        session: Layout of the scratchpad: u32 block numbers of the coarser sessions, then the Session fields.
+        session: Layout of the scratchpad: u32 block offsets of the coarser sessions, in units of 8 bytes, then the
+            Session fields.
         sessions: All sessions by name; `own` is the one whose fields are attributes of ``flow`` itself.
         coarse: The coarser sessions: (name, key fields, layout), in the order of their block numbers.
         handlers: Names of the handlers that are there.

@@ -188,7 +188,8 @@ def record_of(flow: FlowFacade) -> Record:
 class _HeaderFacade:
     """A header of a packet; false if it is not there."""
 
-    def __init__(self, view: Any, name: str) -> None:
+    def __init__(self, view: Any, name: str, frozen: bool) -> None:
+        object.__setattr__(self, "_frozen", frozen)
         object.__setattr__(self, "_view", view)
         object.__setattr__(self, "_name", name)
 
@@ -200,6 +201,8 @@ class _HeaderFacade:
 
     def __setattr__(self, name: str, value: Any) -> None:
         view, header = self.__dict__["_view"], self.__dict__["_name"]
+        if self.__dict__["_frozen"]:
+            raise TypeError("stores to the packet belong in on_packet")
         if isinstance(value, ipaddress.IPv4Address | ipaddress.IPv6Address):
             value = unpack(*pack(value))
             here = 4 if header == "arp" else view.ip.version
@@ -246,6 +249,7 @@ class PacketFacade:
     Attributes:
         dropped: Reason given to ``pkt.drop``, None if it was not called.
         replied: Kind given to ``pkt.reply``, None if it was not called.
+        frozen: Whether stores are refused (while ordinary Python handlers run).
     """
 
     def __init__(self, view: Any, time: int = 0, reverse: bool = False) -> None:
@@ -255,6 +259,7 @@ class PacketFacade:
         put(self, "reverse", bool(reverse))
         put(self, "dropped", None)
         put(self, "replied", None)
+        put(self, "frozen", False)
 
     def drop(self, reason: str) -> None:
         """Drop this packet."""
@@ -269,15 +274,15 @@ class PacketFacade:
     def __getattr__(self, name: str) -> Any:
         view = self.__dict__["_view"]
         if name in HEADERS:
-            return _HeaderFacade(view, name)
+            return _HeaderFacade(view, name, self.__dict__["frozen"])
         if name == "payload":
-            return _PayloadFacade(view)
+            return bytes(view.payload) if self.__dict__["frozen"] else _PayloadFacade(view)
         if name in PACKET.fields:
             value = getattr(view, name)
             return bool(value) if PACKET.fields[name].width == 1 else int(value)
         raise AttributeError(f"the packet has no {name!r}")
 
     def __setattr__(self, name: str, value: Any) -> None:
-        if name not in PACKET.fields or not PACKET.fields[name].writable:
+        if name not in PACKET.fields or not PACKET.fields[name].writable or self.__dict__["frozen"]:
             raise AttributeError(f"the packet's {name!r} can't be assigned to")
         setattr(self.__dict__["_view"], name, int(value) & ((1 << PACKET.fields[name].width) - 1))

@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
+from nfuse.nf.abi import BLOCK_UNIT
 from nfuse.nf.effects import EffectsBuilder
 from nfuse.nf.errors import CompileError
 from nfuse.nf.source import Source
@@ -122,7 +123,8 @@ class Function:
         zero = "(i64(0), i64(0))" if self.result == "address" else "0"
         body = ["    " * indent + line.replace(ZERO, zero) for indent, line in self.lines]
         start = [
-            f"    B{block} = load64(S + {8 * block}) + load32(F + {4 * block}) * 8" for block in sorted(self.blocks)
+            f"    B{block} = load64(S + {8 * block}) + load32(F + {4 * block}) * {BLOCK_UNIT}"
+            for block in sorted(self.blocks)
         ]
         if self.payload_used:
             start.append("    payload = payload_captured(P)")

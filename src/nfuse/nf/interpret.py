@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 from nfuse.nf import arithmetic
 from nfuse.nf.abi import LOOP_BUDGET, Fault
 from nfuse.nf.base import events_of
-from nfuse.nf.facade import FacadeFault
+from nfuse.nf.facade import FacadeFault, PacketFacade
 from nfuse.nf.handler import PARAMETERS
 from nfuse.nf.source import MISSING, Source, read
 
@@ -32,9 +32,9 @@ _ORDER = (ast.Lt, ast.LtE, ast.Gt, ast.GtE, ast.Eq, ast.NotEq)
 class Interpreted:
     """An NF's handlers as Python functions.
 
-    Each is called as ``f(self, pkt, flow)`` (``on_tick``: ``f(self, elapsed)``), `self` being ``Instance.facade``, `pkt`
-    and `flow` those of :mod:`nfuse.nf.facade`; arguments that a handler does not take are left out. Names are those of
-    the generated module: ``on_flow``, ``event_<name>``, ``then_<name>``, ``run_<function>``. A fault raises
+    Each is called as ``f(self, pkt, flow)`` (``on_tick``: ``f(self, elapsed)``), `self` being ``Instance.facade``,
+    `pkt` and `flow` those of :mod:`nfuse.nf.facade`; arguments that a handler does not take are left out. Names are those
+    of the generated module: ``on_flow``, ``event_<name>``, ``then_<name>``, ``run_<function>``. A fault raises
     :class:`nfuse.nf.abi.Fault`.
     """
 
@@ -312,14 +312,18 @@ def _entry(function: FunctionType, form: tuple[str, ...], budget: _Budget, ordin
             given = arguments if len(arguments) == 2 else (None, *arguments)
         else:
             given = arguments[:1]
-        try:
+        if not ordinary:
             return function(self, *given)
-        except Fault:
-            raise
+        packets = [part for part in given if isinstance(part, PacketFacade)]
+        try:
+            for packet in packets:
+                object.__setattr__(packet, "frozen", True)
+            return function(self, *given)
         except Exception as error:
-            if not ordinary:
-                raise
             raise Fault(_fault_line(error, file)) from error
+        finally:
+            for packet in packets:
+                object.__setattr__(packet, "frozen", False)
 
     call.__name__ = function.__name__
     call.__wrapped__ = function  # type: ignore[attr-defined]
