@@ -71,7 +71,7 @@ def drain(port: Input, packets: int = 64, bytes: int = 1 << 20) -> list[Record]:
 
 def fill(records: Iterable[Record], link: int = 1, tick: int = 1) -> tuple[Burst, np.ndarray]:
     """A burst with these packets and the order that sends them all."""
-    burst = Burst(256)
+    burst = Burst(256, 8 << 20)
     for ts, data, wire in records:
         assert burst.append(data, ts, link, wire)
     burst.tick = tick

@@ -8,6 +8,7 @@ import struct
 import subprocess
 import sys
 import threading
+import zlib
 from pathlib import Path
 
 import dpkt
@@ -96,7 +97,7 @@ def test_cut_off_at_every_byte(tmp_path: Path) -> None:
                     f"{tmp_path / name}: breaks off at byte {at:,}; all whole records before that were read"
                 ]
     for size in range(1, 24):
-        with pytest.raises(CaptureError, match="cut off|is no capture"):
+        with pytest.raises(CaptureError, match=r"cut off|is no capture"):
             open_input(write(tmp_path / "a.pcap", whole[:size]))
 
 
@@ -105,11 +106,12 @@ def test_a_gzip_stream_cut_off_anywhere(tmp_path: Path) -> None:
     records = [(i * 1000, rng.randbytes(50), 50) for i in range(40)]
     whole = gzip.compress(pcap(records), 6, mtime=0)
     for size in range(20, len(whole), 37):
-        try:
-            port = open_input(write(tmp_path / "a.gz", whole[:size]))
-        except CaptureError as error:
-            assert size < 120, error
+        path = write(tmp_path / "a.gz", whole[:size])
+        if len(zlib.decompressobj(31).decompress(whole[:size])) < 24:
+            with pytest.raises(CaptureError, match=r"cut off|breaks off"):
+                open_input(path)
             continue
+        port = open_input(path)
         got = drain(port)
         assert got == records[: len(got)]
         assert port.truncated

@@ -166,10 +166,9 @@ def test_a_full_disk() -> None:
     if not os.path.exists("/dev/full"):
         pytest.skip("no /dev/full")
     out = open_output("/dev/full")
-    burst, order = fill([(0, bytes(65_000), 65_000)] * 10)
+    burst, order = fill([(0, bytes(65_000), 65_000)] * 20)
     with pytest.raises(PortError, match="writing failed: No space left on device"):
-        for _ in range(10):
-            out.send(burst, order)
+        out.send(burst, order)
     out.close()
 
 
@@ -177,13 +176,12 @@ def test_a_disk_that_fills_up_leaves_a_valid_capture(tmp_path: Path) -> None:
     path = tmp_path / "a.pcap"
     limit = 2_500_000
     before = resource.getrlimit(resource.RLIMIT_FSIZE)
-    burst, order = fill([(i, bytes(60_000), 60_000) for i in range(10)])
+    burst, order = fill([(i, bytes(60_000), 60_000) for i in range(60)])
     out = open_output(str(path))
     resource.setrlimit(resource.RLIMIT_FSIZE, (limit, before[1]))
     try:
         with pytest.raises(PortError, match="File too large"):
-            for _ in range(10):
-                out.send(burst, order)
+            out.send(burst, order)
         out.close()
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, before)
@@ -224,9 +222,14 @@ def test_ctrl_c_waits_for_a_write_to_end(tmp_path: Path) -> None:
     from nfuse.port.capture_output import uninterrupted
 
     done = []
-    with pytest.raises(KeyboardInterrupt), uninterrupted():
-        signal.raise_signal(signal.SIGINT)
-        done.append(1)
+
+    def write_all() -> None:
+        with uninterrupted():
+            signal.raise_signal(signal.SIGINT)
+            done.append(1)
+
+    with pytest.raises(KeyboardInterrupt):
+        write_all()
     assert done == [1]
     assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
 

@@ -82,7 +82,7 @@ def test_the_supplied_capture_with_several_interfaces(captures: Path) -> None:
     while at < len(raw):
         kind, total = struct.unpack_from("<II", raw, at)
         if kind == 6:
-            _, high, low, size, wire = struct.unpack_from("<IIIII", raw, at + 8)
+            size, wire = struct.unpack_from("<II", raw, at + 20)
             expected.append((raw[at + 28 : at + 28 + size], wire))
         at += total
     got = drain(port)

@@ -115,5 +115,5 @@ def test_a_package_that_fails_to_load_is_named(monkeypatch: pytest.MonkeyPatch) 
 
     entry = SimpleNamespace(name="pigeon", value="rfc1149", load=load)
     monkeypatch.setattr(importlib.metadata, "entry_points", lambda group, name=None: [entry])
-    with pytest.raises(PortError, match="rfc1149.*no wings"):
+    with pytest.raises(PortError, match=r"rfc1149.*no wings"):
         open_input("pigeon:x")
