@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 V4 = ["10.0.0.1", "10.0.0.2", "10.1.2.3", "192.168.1.1", "224.0.0.5", "255.255.255.255", "0.0.0.0"]
 V6 = ["2001:db8::1", "2001:db8:8000::2", "::1", "ff02::1", "fe80::1"]
+MACS = [b"\2\0\0\0\0\1", b"\2\0\0\0\0\2", b"\xff" * 6, b"\1\0\x5e\0\0\5"]
 PORTS = [0, 22, 53, 80, 443, 8080, 65535]
 
 
@@ -42,7 +43,9 @@ def ip4(draw: st.DrawFn) -> bytes:
     fragment = draw(st.sampled_from([0, 0, 0, 0x4000, 0x2000, 0x2010, 0x0010]))
     ends = [v4(draw(st.sampled_from(V4))) for _ in range(2)]
     size = 20 + len(options) + len(payload)
-    head = struct.pack(">BBHHHBBH", 0x45 + len(options) // 4, 0, size, 1, fragment, draw(st.sampled_from([1, 64])), proto, 0)
+    head = struct.pack(
+        ">BBHHHBBH", 0x45 + len(options) // 4, 0, size, 1, fragment, draw(st.sampled_from([1, 64])), proto, 0
+    )
     return head + b"".join(ends) + options + payload
 
 
@@ -85,10 +88,13 @@ def frames(draw: st.DrawFn, link: int = 1, cut: bool = True) -> bytes:
     """A frame of a link type, sometimes tagged, sometimes cut short."""
     ethertype, body = draw(network())
     if link == 1:
-        macs = [draw(st.sampled_from([b"\2\0\0\0\0\1", b"\2\0\0\0\0\2", b"\xff" * 6, b"\1\0\x5e\0\0\5"])) for _ in range(2)]
+        macs = [
+            draw(st.sampled_from([b"\2\0\0\0\0\1", b"\2\0\0\0\0\2", b"\xff" * 6, b"\1\0\x5e\0\0\5"])) for _ in range(2)
+        ]
         tags = b""
         for _ in range(draw(st.sampled_from([0, 0, 0, 1, 1, 2]))):
-            tags += struct.pack(">HH", draw(st.sampled_from([0x8100, 0x88A8, 0x9100])), draw(st.sampled_from([5, 7, 0x2005])))
+            kind, control = draw(st.sampled_from([0x8100, 0x88A8, 0x9100])), draw(st.sampled_from([5, 7, 0x2005]))
+            tags += struct.pack(">HH", kind, control)
         frame = b"".join(macs) + tags + struct.pack(">H", ethertype) + body
     elif link == 2:
         frame = body
@@ -125,14 +131,16 @@ def filters(draw: st.DrawFn, strict: bool = False, depth: int = 3) -> str:
     relation = draw(st.sampled_from(["=", "!=", "<", ">", "<=", ">="]))
     index = draw(st.sampled_from(["0", "1", "6", "9", "12", "13", "16", f"{header}[0] & 15", "len - 30"]))
     number = draw(numbers) or (1 if operator in "/%" else 0)
+    number %= 32 if operator in ("<<", ">>") else 256
     choices = [
         "tcp", "udp", "ip", "ip6", "arp", "icmp", "icmp6", f"{side}host {four}", f"{side}host {six}", "proto 50",
         f"{side}net 10.0.0.0/8", f"{side}net 192.168", f"{side}net 2001:db8::/33", f"{proto}{side}port {port}",
-        f"{proto}{side}portrange 22-443", f"{proto}port 80 or 443 or not 22", f"ip proto {draw(numbers)}", "ip6 proto 6",
-        "less 60", "greater 70", "tcp[tcpflags] & (tcp-syn|tcp-ack) != 0", "vlan", "vlan 5", "vlan 7", "multicast",
-        f"{header}[{index}{size}] {relation} {number}", f"{header}[{index}{size}] {operator} {number} {relation} 5",
-        f"len {operator} {number or 1} {relation} 40", "ether host 2:0:0:0:0:1", "broadcast", "ip multicast", "ip6 multicast",
-        f"arp host {four}", "ether proto 0x88cc", "esp", "igmp", "sctp", "pim", "ip broadcast", "net 0.0.0.0/0",
+        f"{proto}{side}portrange 22-443", f"{proto}port 80 or 443 or not 22", f"ip proto {draw(numbers)}",
+        "ip6 proto 6", "less 60", "greater 70", "tcp[tcpflags] & (tcp-syn|tcp-ack) != 0", "vlan", "vlan 5", "vlan 7",
+        "multicast", f"{header}[{index}{size}] {relation} {number}",
+        f"{header}[{index}{size}] {operator} {number} {relation} 5",
+        f"len {operator} {number or 1} {relation} 40", "ether host 2:0:0:0:0:1", "broadcast", "ip multicast",
+        "ip6 multicast", f"arp host {four}", "ether proto 0x88cc", "esp", "igmp", "sctp", "pim", "ip broadcast",
     ]  # fmt: skip
     if strict:
         choices += ["ether proto 4", "rarp", f"rarp {side}host {four}", "sctp port 80", "igmp[0] = 0", "sctp[1] > 0"]

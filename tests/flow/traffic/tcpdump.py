@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import operator
 import shutil
 import struct
 import subprocess
@@ -27,9 +28,7 @@ def write(path: Path, link: int, packets: list[Packet]) -> None:
 
 def select(path: Path, expression: str) -> list[int]:
     """Return the numbers of the packets that tcpdump selects from a capture of `write`."""
-    done = subprocess.run(
-        ["tcpdump", "-r", str(path), "-w", "-", "--", expression], capture_output=True, check=False
-    )
+    done = subprocess.run(["tcpdump", "-r", str(path), "-w", "-", "--", expression], capture_output=True, check=False)
     if done.returncode:
         raise ValueError(done.stderr.decode())
     numbers, at = [], 24
@@ -41,17 +40,35 @@ def select(path: Path, expression: str) -> list[int]:
 
 
 @functools.cache
-def program(link: int, expression: str) -> tuple[tuple[int, int, int, int], ...] | None:
-    """Return tcpdump's program as (code, jt, jf, k), or None if it rejects the expression."""
-    done = subprocess.run(
-        ["tcpdump", "-ddd", "-y", LINKS[link][1], "--", expression], capture_output=True, check=False, text=True
-    )
+def program(link: int, expression: str, optimised: bool = True) -> tuple[tuple[int, int, int, int], ...] | None:
+    """Return tcpdump's program as (code, jt, jf, k), or None if it rejects the expression.
+
+    The optimiser drops loads that can't change the outcome, but for frames that end before them.
+    """
+    options = ["-ddd", "-y", LINKS[link][1], *([] if optimised else ["-O"])]
+    done = subprocess.run(["tcpdump", *options, "--", expression], capture_output=True, check=False, text=True)
     if done.returncode:
         if "rejects all packets" in done.stderr:
             return ((0x06, 0, 0, 0),)
         return None
     rows = [tuple(int(item) for item in line.split()) for line in done.stdout.splitlines()[1:]]
     return tuple(rows)  # type: ignore[arg-type]
+
+
+ARITHMETIC = {
+    0x00: operator.add,
+    0x10: operator.sub,
+    0x20: operator.mul,
+    0x30: operator.floordiv,
+    0x40: operator.or_,
+    0x50: operator.and_,
+    0x60: lambda a, b: a << min(b, 32),
+    0x70: lambda a, b: a >> min(b, 32),
+    0x80: lambda a, b: -a,
+    0x90: operator.mod,
+    0xA0: operator.xor,
+}
+"""What the machine's ALU instructions do with A and their operand."""
 
 
 def run(rows: tuple[tuple[int, int, int, int], ...], frame: bytes, wire: int) -> bool:
@@ -80,22 +97,16 @@ def run(rows: tuple[tuple[int, int, int, int], ...], frame: bytes, wire: int) ->
             memory[k] = x
         elif kind == 4:
             operand = x if code & 8 else k
-            operator = code & 0xF0
-            if operator in (0x30, 0x90) and operand == 0:
+            if code & 0xF0 in (0x30, 0x90) and operand == 0:
                 return False
-            a = {
-                0x00: lambda: a + operand, 0x10: lambda: a - operand, 0x20: lambda: a * operand,
-                0x30: lambda: a // operand, 0x40: lambda: a | operand, 0x50: lambda: a & operand,
-                0x60: lambda: a << min(operand, 32), 0x70: lambda: a >> min(operand, 32), 0x80: lambda: -a,
-                0x90: lambda: a % operand, 0xA0: lambda: a ^ operand,
-            }[operator]() & 0xFFFFFFFF  # fmt: skip
+            a = ARITHMETIC[code & 0xF0](a, operand) & 0xFFFFFFFF
         elif kind == 5:
             operand = x if code & 8 else k
-            operator = code & 0xF0
-            if operator == 0:
+            test = code & 0xF0
+            if test == 0:
                 at += k
             else:
-                hit = {0x10: a == operand, 0x20: a > operand, 0x30: a >= operand, 0x40: bool(a & operand)}[operator]
+                hit = {0x10: a == operand, 0x20: a > operand, 0x30: a >= operand, 0x40: bool(a & operand)}[test]
                 at += jt if hit else jf
         elif kind == 6:
             return bool(a if code & 0x18 == 0x10 else k)

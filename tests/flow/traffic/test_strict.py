@@ -6,33 +6,35 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import assume, example, given
+from hypothesis import assume, given
 from hypothesis import strategies as st
+from tests.flow.traffic import tcpdump
+from tests.flow.traffic.frames import filters, frames
 
 from nfuse.flow.traffic import FilterError, pcap_filter
 from nfuse.flow.traffic.strict import CaptureFilter
 from nfuse.port.burst import Burst
 from nfuse.port.registry import open_input
-from tests.flow.traffic import tcpdump
-from tests.flow.traffic.frames import filters, frames
 
 needs_tcpdump = pytest.mark.skipif(not tcpdump.AVAILABLE, reason="tcpdump is not installed")
 
 EXPRESSIONS = """
-ip | ip6 | arp | tcp | udp | icmp | icmp6 | not ip | tcp or udp | ip and not tcp | proto 17 | ip proto \\tcp | ip6 proto \\udp
-port 80 | port 53 | tcp port 80 | udp port 53 | src port 80 | dst port 80 | tcp dst port 443 | port 80 or 443 | port not 80
-src and dst port 53 | portrange 1-1023 | tcp portrange 1024-65535 | udp src portrange 50-60 | tcp port http | port domain
-net 10.0.0.0/8 | net 10 | net 192.168 | src net 172.16.0.0/12 | dst net 0.0.0.0/1 | net 10.0.0.0 mask 255.0.0.0
-host 10.0.0.1 or 10.1.1.1 | src host 10.1.1.1 | not src net 10 | ip host 10.1.1.1 | net fe80::/10 | host ff02::1 | src net ::/0
-vlan | vlan and tcp | vlan and vlan | vlan and vlan and tcp | vlan 32 | not vlan | vlan or tcp | tcp or vlan | vlan and arp
-vlan and port 80 | (vlan and tcp) or tcp | vlan 1 or vlan 2 | vlan and ether[16:2] = 0x800
-tcp[tcpflags] & (tcp-syn|tcp-ack) != 0 | tcp[tcpflags] = tcp-syn | tcp[13] & 1 != 0 | tcp[12] >> 4 > 5 | tcp[tcp[12] >> 2] = 71
-ip[6:2] & 0x1fff != 0 | ip[6:2] & 0x3fff != 0 and not port 53 | ip[8] < 64 | ip[0] & 0xf > 5 | ip6[6] = 44 | udp[4:2] > 100
-udp port 53 and ip[6:2] & 0x2000 != 0 | udp and ip[6:2] & 0x1fff != 0 | port 2152 | udp port 2152 and udp[8] & 0x30 = 0x30
-icmp[icmptype] = icmp-echo | icmp6[icmp6type] = 135 | icmp[0] != 8 and icmp[0] != 0
-less 100 | greater 1000 | len > 60 and len < 70 | len - 14 = ip[2:2] | len % 2 = 1 | 1500 < len | (len + 1) * 2 > 300
-ether host 00:00:00:00:00:01 | broadcast | multicast | ip multicast | ip6 multicast | ether[0] & 1 = 1 | ether proto 0x800
-arp[6:2] = 1 | ether proto \\arp | tcp and not (port 80 or 22) | !tcp && !udp || arp | igmp or esp or ah or sctp | less 1
+ip | ip6 | arp | tcp | udp | icmp | icmp6 | not ip | tcp or udp | ip and not tcp | proto 17 | ip proto \\tcp
+ip6 proto \\udp | port 80 | port 53 | tcp port 80 | udp port 53 | src port 80 | dst port 80 | tcp dst port 443
+port 80 or 443 | port not 80 | src and dst port 53 | portrange 1-1023 | tcp portrange 1024-65535
+udp src portrange 50-60 | tcp port http | port domain | net 10.0.0.0/8 | net 10 | net 192.168
+src net 172.16.0.0/12 | dst net 0.0.0.0/1 | net 10.0.0.0 mask 255.0.0.0 | host 10.0.0.1 or 10.1.1.1
+src host 10.1.1.1 | not src net 10 | ip host 10.1.1.1 | net fe80::/10 | host ff02::1 | src net ::/0 | vlan
+vlan and tcp | vlan and vlan | vlan and vlan and tcp | vlan 32 | not vlan | vlan or tcp | tcp or vlan
+vlan and arp | vlan and port 80 | (vlan and tcp) or tcp | vlan 1 or vlan 2 | vlan and ether[16:2] = 0x800
+tcp[tcpflags] & (tcp-syn|tcp-ack) != 0 | tcp[tcpflags] = tcp-syn | tcp[13] & 1 != 0 | tcp[12] >> 4 > 5
+tcp[tcp[12] >> 2] = 71 | ip[6:2] & 0x1fff != 0 | ip[6:2] & 0x3fff != 0 and not port 53 | ip[8] < 64
+ip[0] & 0xf > 5 | ip6[6] = 44 | udp[4:2] > 100 | udp port 53 and ip[6:2] & 0x2000 != 0
+udp and ip[6:2] & 0x1fff != 0 | port 2152 | udp port 2152 and udp[8] & 0x30 = 0x30 | icmp[icmptype] = icmp-echo
+icmp6[icmp6type] = 135 | icmp[0] != 8 and icmp[0] != 0 | less 100 | greater 1000 | len > 60 and len < 70
+len - 14 = ip[2:2] | len % 2 = 1 | 1500 < len | (len + 1) * 2 > 300 | ether host 00:00:00:00:00:01 | broadcast
+multicast | ip multicast | ip6 multicast | ether[0] & 1 = 1 | ether proto 0x800 | arp[6:2] = 1
+ether proto \\arp | tcp and not (port 80 or 22) | !tcp && !udp || arp | igmp or esp or ah or sctp | less 1
 """
 
 
@@ -93,19 +95,18 @@ def test_native_function_selects_the_same(corpus: dict[int, tuple[Path, Burst]])
 
 
 @needs_tcpdump
-@given(st.data(), st.sampled_from([1, 1, 1, 2, 3, 4, 5]), filters(strict=True))
-@example(None, 1, "not tcp[13] = 2 or arp")
-def test_runs_like_the_program_of_tcpdump(data: st.DataObject | None, link: int, expression: str) -> None:
-    rows = tcpdump.program(link, expression)
+@given(st.data(), st.sampled_from([1, 1, 1, 2, 3, 4, 5]), filters(strict=True), st.booleans())
+def test_runs_like_the_program_of_tcpdump(data: st.DataObject, link: int, expression: str, cut: bool) -> None:
+    cut &= "/" not in expression  # masked-out words of an address are loaded, unless optimised away
+    rows = tcpdump.program(link, expression, optimised=not cut)
     if rows is None:
-        if link != 1:
-            return
-        assume(False)
-    found = CaptureFilter(expression)
-    if data is None:
+        assume(link == 1)
+        with pytest.raises(FilterError):
+            CaptureFilter(expression)
         return
+    found = CaptureFilter(expression)
     for _ in range(8):
-        frame = data.draw(frames(link))
+        frame = data.draw(frames(link, cut))
         wire = len(frame) + data.draw(st.sampled_from([0, 0, 10]))
         assert found.matches_frame(frame, link, wire) == tcpdump.run(rows, frame, wire), frame.hex()
 

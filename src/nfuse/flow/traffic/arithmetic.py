@@ -185,12 +185,14 @@ def fold(node: Node) -> Node:
     """Compute what is constant.
 
     Raises:
-        Fault: Division by a constant zero.
+        Fault: Division by a constant zero, a shift by a constant above 31; its text says which.
     """
     if isinstance(node, Operation):
         left, right = fold(node.left), fold(node.right)
-        if node.operator in "/%" and isinstance(right, Number) and right.number == 0:
-            raise Fault
+        if node.operator in "/%" and right == Number(0):
+            raise Fault("division by zero")
+        if node.operator in ("<<", ">>") and isinstance(right, Number) and right.number > 31:
+            raise Fault(f"a shift by {right.number}; the most is 31")
         if isinstance(left, Number) and isinstance(right, Number):
             return Number(compute(node.operator, left.number, right.number))
         return Operation(node.operator, left, right)

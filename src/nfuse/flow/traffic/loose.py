@@ -16,7 +16,7 @@ import functools
 from collections.abc import Callable
 
 from nfuse.flow.traffic import names, ranges
-from nfuse.flow.traffic.arithmetic import OFFSETS
+from nfuse.flow.traffic.arithmetic import OFFSETS, Bytes, Length, Number, Operation
 from nfuse.flow.traffic.lexer import FilterError
 from nfuse.flow.traffic.names import FieldName, field_named, header_named
 from nfuse.flow.traffic.nodes import And, Constant, Expr, Ingress, Or, Relation
@@ -141,6 +141,8 @@ class _Loose:
 
     @translate.register
     def _(self, tree: Compare) -> Expr:
+        if tree.left == Length() and isinstance(tree.right, Number):
+            return _operations(names.length)[tree.operator](tree.right.number)
         made = Relation(tree.operator, tree.left, tree.right)
         for header in made.headers:
             if header not in OFFSETS:
@@ -151,13 +153,9 @@ class _Loose:
     def _(self, tree: Field) -> Expr:
         try:
             field = field_named(tree.name)
-            operations: dict[str, Callable[[object], Expr]] = {
-                "=": field.__eq__, "!=": field.__ne__, "<": field.__lt__, "<=": field.__le__, ">": field.__gt__,
-                ">=": field.__ge__,
-            }  # fmt: skip
             if field.kind == "address" and isinstance(tree.value, int):
                 raise TypeError(f"{field.full_name} is an address: expected an address or a prefix")
-            return operations[tree.operator](tree.value)
+            return _operations(field)[tree.operator](tree.value)
         except (KeyError, TypeError, ValueError) as error:
             raise self.fail(tree.column, str(error.args[0])) from None
 
@@ -170,6 +168,17 @@ class _Loose:
         if direction in ("src", "dst"):
             return source if direction == "src" else target
         return And.of(source, target) if direction == "both" else Or.of(source, target)
+
+
+def _operations(field: FieldName) -> dict[str, Callable[[object], Expr]]:
+    return {
+        "=": field.__eq__,
+        "!=": field.__ne__,
+        "<": field.__lt__,
+        "<=": field.__le__,
+        ">": field.__gt__,
+        ">=": field.__ge__,
+    }
 
 
 def _inside(found: Ranges) -> bool:
@@ -196,7 +205,6 @@ def _masked(address: int, mask: int) -> Ranges:
     return ranges.normal(found)
 
 
-def _group_bit() -> tuple:  # type: ignore[type-arg]
-    from nfuse.flow.traffic.arithmetic import Bytes, Number, Operation
-
+def _group_bit() -> tuple[Operation, Number]:
+    """Return the terms of `ether[0] & 1` and 0: the group bit of a MAC address."""
     return Operation("&", Bytes("eth", Number(0), 1), Number(1)), Number(0)

@@ -140,9 +140,9 @@ class FieldName:
         return Header(self.header)
 
     def as_class(self) -> Expr:
-        """Return the class that the bare name means: the field is there and not 0 (for flags: set)."""
-        if self.kind != "int":
-            raise TypeError(f"{self.full_name} is no traffic class by itself: compare it with a value")
+        """Return the class that the bare name of a flag means: it is there and set."""
+        if self.width != 1:
+            raise TypeError(f"{self.full_name} is no traffic class by itself: compare it with a value, in parentheses")
         return self.test_not(((0, 0),))
 
     # ---- operators

@@ -31,6 +31,9 @@ L4_HEADERS = frozenset({"tcp", "udp", "icmp", "icmp6"})
 _PCAP_NAMES = {"ipv4": "ip", "ipv6": "ip6", "ip": "(ip or ip6)", "eth": "ether"}
 
 
+_PARENTHESES = "put comparisons in parentheses, as in tcp & (dport == 80)"
+
+
 class Site:
     """Where emitted source runs: the name of the descriptor, and the names of values already computed."""
 
@@ -117,6 +120,8 @@ class Expr:
         return self.normal.shape()
 
     def __eq__(self, other: object) -> bool:
+        if isinstance(other, int | str):  # tcp & dport == 80 is (tcp & dport) == 80
+            raise TypeError(f"the traffic class `{self}` is compared with {other!r}: {_PARENTHESES}")
         if not isinstance(other, Expr):
             return NotImplemented
         return self is other or self._key == other._key
@@ -149,8 +154,7 @@ class Expr:
     def __bool__(self) -> NoReturn:
         raise TypeError(
             f"the traffic class `{self}` has no truth value of its own: combine classes with & | ~ "
-            "(not and, or, not), put comparisons in parentheses, as in tcp & (dport == 80), and use .between() "
-            "for a < x < b"
+            f"(not and, or, not), {_PARENTHESES}, and use .between() for a < x < b"
         )
 
     def bind(self, ports: dict[str, int]) -> Expr:

@@ -60,10 +60,11 @@ def _compose(kind: type[And | Or], parts: list[Expr]) -> Expr:
                 return absorbing
             continue
         found[part.shape()] = part
-    for part in found.values():
-        if _negate(part).shape() in found:
-            return absorbing
     other = Or if kind is And else And
+    for part in found.values():
+        opposite = _negate(part)  # of a composition: one of our kind, whose parts are beside it
+        if all(one.shape() in found for one in (opposite.parts if isinstance(opposite, kind) else (opposite,))):
+            return absorbing
     for shape, part in list(found.items()):  # absorption: a & (a | b) = a
         if isinstance(part, other) and any(inner.shape() in found for inner in part.parts):
             del found[shape]

@@ -330,8 +330,8 @@ class _Parser:
         right = self.arithmetic()
         try:
             left, right = fold(left), fold(right)
-        except Fault:
-            raise self.fail("division by zero", start) from None
+        except Fault as fault:
+            raise self.fail(str(fault), start) from None
         return Compare(operator, left, right, start.column)
 
     def arithmetic(self, least: int = 0) -> Node:

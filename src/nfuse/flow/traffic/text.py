@@ -23,7 +23,7 @@ def within_text(field: FieldName, found: Ranges) -> str:
         if negative and len(negative) < len(positive):
             return _join("and", [f"{field.full_name} != {item}" for item in negative])
         return _join("or", [_address(field, item) for item in positive])
-    if len(rest) < len(found) and all(low == high for low, high in rest):
+    if rest and len(rest) < len(found) and all(low == high for low, high in rest):
         return _join("and", [f"{field.full_name} != {_value(field, low)}" for low, _ in rest])
     return _join("or", [_range(field, low, high) for low, high in found])
 
@@ -45,6 +45,8 @@ def _address(field: FieldName, item: str) -> str:
 
 def _range(field: FieldName, low: int, high: int) -> str:
     qualifier = _QUALIFIERS.get(field.full_name)
+    if (low, high) == (0, field.maximum):
+        return f"{field.full_name} >= 0"
     if low == high:
         return f"{qualifier} {low}" if qualifier else f"{field.full_name} = {_value(field, low)}"
     if qualifier:
