@@ -22,6 +22,9 @@ a block costs 32 bytes, and 8.4 in the index. :class:`Blocks` lays all memory ou
 
 from __future__ import annotations
 
+import numpy as np
+from numpy.typing import NDArray
+
 from nfuse.flow import index
 from nfuse.flow.index import BUCKET, insert, matches, remove, slot_value, tag
 from nfuse.memory.arena import Arena
@@ -91,6 +94,10 @@ class Blocks:
         fields = self._control.array("<i8", SIZE // 8)
         fields[:7] = (self.base, self.stride, -(-payload // 8) * 8, words, self._index.address, buckets - 1, idle)
         self._control.array("<u4", 1, _CAPACITY)[0] = capacity
+
+    def memory(self) -> NDArray[np.uint8]:
+        """Return the memory of all blocks as bytes (no copy); block `i` begins at ``i * stride``."""
+        return self._blocks.bytes
 
 
 @native

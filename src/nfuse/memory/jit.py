@@ -43,8 +43,43 @@ class Entry:
 if JIT:
     import numba
     from numba.core import config as _config
+    from numba.core import types as _types
+    from numba.core.registry import CPUDispatcher
 
     from nfuse.memory.cache import cache_folder
+
+    _OPTIONS: dict[str, Any] = {"nogil": True, "error_model": "numpy", "boundscheck": False}
+
+    def _cached(make: Callable[[bool], Any], part: str = "") -> Any:
+        """Let Numba make something with its cache in our folder (`part` of it), if that can be written."""
+        folder = cache_folder()
+        before = _config.CACHE_DIR
+        _config.CACHE_DIR = str(folder / part) if folder else ""
+        try:
+            return make(folder is not None)
+        finally:
+            _config.CACHE_DIR = before
+
+    class _Native(CPUDispatcher):  # type: ignore[misc]
+        """A dispatcher for calls from native code.
+
+        Numba would compile a function anew for each mix of argument types (a truth value, a literal), and each time
+        with two wrappers for callers that most kernels never have. Here all integers are i64, and the wrapper for
+        Python is made when Python first calls.
+        """
+
+        def get_call_template(self, args: Any, kws: Any) -> Any:
+            return super().get_call_template(tuple(map(_widen, args)), {k: _widen(v) for k, v in kws.items()})
+
+        def __call__(self, *args: Any, **kws: Any) -> Any:
+            called = self.__dict__.get("_from_python")
+            if called is None:
+                called = _cached(lambda cache: numba.njit(cache=cache, **_OPTIONS)(self.py_func), "python")
+                self.__dict__["_from_python"] = called
+            return called(*args, **kws)
+
+    def _widen(kind: Any) -> Any:
+        return _types.int64 if isinstance(kind, _types.Integer | _types.Boolean) else kind
 
     def native(function: F) -> F:
         """Compile a function of the data path.
@@ -53,30 +88,15 @@ if JIT:
         cast (``i64``) the result of each arithmetic operation that can wrap. It is compiled at its first call and
         cached on disk where the cache folder can be written.
         """
-        folder = cache_folder()
-        before = _config.CACHE_DIR
-        _config.CACHE_DIR = str(folder or "")
-        try:
-            compiled = numba.njit(nogil=True, error_model="numpy", boundscheck=False, cache=folder is not None)(
-                function
-            )
-        finally:
-            _config.CACHE_DIR = before
-        return compiled  # type: ignore[no-any-return]
+        options = {**_OPTIONS, "no_cpython_wrapper": True, "no_cfunc_wrapper": True}
+        made = _cached(lambda cache: numba.njit(cache=cache, **options)(function))
+        made.__class__ = _Native
+        return made  # type: ignore[no-any-return]
 
     def entry(function: Callable[..., int]) -> Entry:
         """Compile a function of up to six i64 that returns an i64, at once, to be called by address."""
-        folder = cache_folder()
-        before = _config.CACHE_DIR
-        _config.CACHE_DIR = str(folder or "")
-        count = function.__code__.co_argcount
-        signature = numba.types.int64(*[numba.types.int64] * count)
-        try:
-            made = numba.cfunc(
-                signature, nopython=True, nogil=True, error_model="numpy", boundscheck=False, cache=folder is not None
-            )(function)
-        finally:
-            _config.CACHE_DIR = before
+        signature = _types.int64(*[_types.int64] * function.__code__.co_argcount)
+        made = _cached(lambda cache: numba.cfunc(signature, nopython=True, cache=cache, **_OPTIONS)(function))
         return Entry(function, int(made.address), made)
 
 else:
