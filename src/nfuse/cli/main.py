@@ -89,8 +89,18 @@ def main(arguments: list[str] | None = None) -> None:
     sys.exit(code)
 
 
+_INPUT_ERRORS = {"ChainError", "PortError", "CompileError", "ParameterError"}
+_SET_UP = {"on_start", "on_update", "plan_chain"}
+"""Functions that judge what the user gave: an error raised in them is the user's to mend."""
+
+
 def is_input_error(error: Exception) -> bool:
     """Whether an error is about what the user gave (chain, source of an NF, port), rather than a defect of nfuse."""
-    names = {cls.__name__ for cls in type(error).__mro__}
-    own = type(error).__module__.split(".")[0] == "nfuse"
-    return own and bool(names & {"ChainError", "PortError", "CompileError", "ParameterError", "InputError"})
+    if _INPUT_ERRORS & {cls.__name__ for cls in type(error).__mro__ if cls.__module__.split(".")[0] == "nfuse"}:
+        return True
+    trace = error.__traceback__
+    while trace is not None:
+        if trace.tb_frame.f_code.co_name in _SET_UP:
+            return True
+        trace = trace.tb_next
+    return False

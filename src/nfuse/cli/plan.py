@@ -23,13 +23,13 @@ def command(chain_file: str, direction: str | None, as_json: bool, source: bool)
     """Show what each NF of CHAIN reads, writes and keeps, and what was consolidated."""
     chain = options.chain_from(chain_file, direction)
     if source:
-        from nfuse.engine.fused import chain_source
-
         say(chain_source(chain))
         return
     facts = [facts_of(node) for node in chain.nodes]
     if as_json:
-        say(json.dumps({"chain": chain.name, "graph": str(chain), "nfs": facts, "fused": fused_plan(chain)}, indent=2))
+        parallel = [dict(zip(("pair", "parallel", "reason"), pair, strict=True)) for pair in parallel_pairs(chain)]
+        document = {"chain": chain.name, "graph": str(chain), "nfs": facts, "fused": fused_plan(chain)}
+        say(json.dumps({**document, "parallel": parallel}, indent=2))
         return
     say(f"chain: {chain}")
     for fact in facts:
@@ -41,8 +41,13 @@ def command(chain_file: str, direction: str | None, as_json: bool, source: bool)
             )
         )
     say()
+    say("consolidated")
     for line in fused_plan(chain):
-        say(line)
+        say(f"  {line}")
+    if pairs := parallel_pairs(chain):
+        say()
+        say("could run in parallel")
+        say(table(pairs))
 
 
 def words(value: Any) -> str:
@@ -79,8 +84,59 @@ def facts_of(node: Any) -> dict[str, Any]:
     }
 
 
+def chain_source(chain: Chain) -> str:
+    """Return the generated source of the chain function."""
+    from nfuse.engine.fused.codegen import Generator
+    from nfuse.engine.fused.layout import plan_chain
+
+    plan = plan_chain(chain)
+    return Generator(plan, [node.info.load().__name__ for node in plan.nodes]).generate()
+
+
 def fused_plan(chain: Chain) -> list[str]:
     """Return in sentences what the fused engine made of the chain."""
-    from nfuse.engine.fused import describe_plan
+    from nfuse.engine.fused.layout import plan_chain
 
-    return list(describe_plan(chain))
+    plan = plan_chain(chain)
+    lines = [f"a session takes {plan.size} bytes (IPv6: {plan.size + plan.ext_size}), without its keys in the index"]
+    for side, direction in enumerate(("opening direction", "other direction")):
+        order = plan.order(side)
+        for placed in plan.points[side]:
+            point = placed.point
+            names = ", ".join(order[stage].node.name for stage in point.stages)
+            place = "at the end" if point.before == len(order) else f"before {order[point.before].node.name}"
+            lines.append(f"{direction}: {', '.join(sorted(point.fields))} of {names}: one rewrite, {place}")
+        if not plan.points[side]:
+            lines.append(f"{direction}: nothing to rewrite")
+    per_packet = [node.node.name for node in plan.nodes if node.per_packet]
+    lines.append(f"state functions that run for each packet: {', '.join(per_packet) or 'none'}")
+    return lines
+
+
+def parallel_pairs(chain: Chain) -> list[tuple[str, str, str]]:
+    """Return for each pair of NFs whether its state functions could run in parallel, and why (not)."""
+    from nfuse.action.parallel import Behaviour, may_run_in_parallel
+    from nfuse.nf.compile import analyse
+
+    behaviours = []
+    for node in chain.nodes:
+        info = analyse(type(node.nf))
+        effects = info.effects.values()
+        per_packet = [e for name, e in info.effects.items() if name.startswith(("on_packet", "run_", "event_"))]
+        stores = frozenset(field for effect in per_packet for field in effect.writes)
+        behaviours.append(
+            Behaviour(
+                name=node.name,
+                payload=max((e.payload for e in per_packet), key=("IGNORE", "READ", "WRITE").index, default="IGNORE"),
+                touches=stores | frozenset(field for effect in per_packet for field in effect.reads),
+                stores=stores,
+                drops=any(effect.drops or effect.flow_drops for effect in effects),
+                events=bool(info.events),
+            )
+        )
+    pairs = []
+    for index, first in enumerate(behaviours):
+        for second in behaviours[index + 1 :]:
+            verdict = may_run_in_parallel(first, second)
+            pairs.append((f"{first.name} | {second.name}", "yes" if verdict.parallel else "no", verdict.reason))
+    return pairs
