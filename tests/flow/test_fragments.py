@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import struct
 from collections import Counter
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -12,10 +13,20 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from nfuse.flow.fragments import NO_FIRST, TOO_MANY, FragmentStage
+from nfuse.memory import raw
 from nfuse.packet.desc import F_FRAG, F_LATER, F_MALFORMED
 from nfuse.packet.parse import parse_burst
 from nfuse.port.burst import Burst
 from nfuse.port.registry import open_input
+
+
+@pytest.fixture(autouse=True)
+def inside() -> Iterator[None]:
+    """In the check mode, fail on any load or store outside the arenas."""
+    raw.violations()
+    yield
+    assert raw.violations()[0] == 0
+
 
 MILLISECOND = 1_000_000
 

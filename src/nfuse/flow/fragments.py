@@ -11,8 +11,9 @@ largest stamp of the fragments it has seen.
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Iterator
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -111,8 +112,8 @@ class FragmentStage:
 
         Returns:
             Indexes of descriptors in processing order, or None: all, as they stand. It has at most
-            ``burst.capacity - burst.limit // 2`` items, so that the engine has descriptors left; what does not fit comes
-            first in the next call.
+            ``burst.capacity - burst.limit // 2`` items, so that the engine has descriptors left; what does not fit
+            comes first in the next call.
         """
         desc: Any = burst.desc
         flags = desc["flags"][:n]
@@ -121,14 +122,20 @@ class FragmentStage:
             return None
         line: list[int | _Packet] = list(self._late)
         self._late = []
+        given: list[tuple[int, int, int, int]] = []
+        slots: list[int] = []
+        waiting: dict[int, _Packet] = {}
         following = 0
-        waiting: list[_Packet] = []
-        for index in where.tolist():
-            line.extend(range(following, index))
-            following = index + 1
-            self._fragment(burst, index, line, waiting)
+        for arrival in _arrivals(burst, where):
+            line.extend(range(following, arrival.at))
+            following = arrival.at + 1
+            slots.append(self._fragment(arrival, line, given, waiting))
         line.extend(range(following, n))
-        for packet in waiting:
+        desc["frag"][where] = slots
+        if given:
+            index, sport, dport, proto = np.array(given, np.int64).T
+            desc["sport"][index], desc["dport"][index], desc["proto"][index] = sport, dport, proto
+        for packet in waiting.values():
             packet.keep(burst)
         return self._place(burst, n, line)
 
@@ -139,31 +146,46 @@ class FragmentStage:
 
     # ---- one fragment
 
-    def _fragment(self, burst: Burst, index: int, line: list[int | _Packet], waiting: list[_Packet]) -> None:
-        record: Any = burst.desc[index]
-        self._clock = max(self._clock, int(record["ts"]))
+    def _fragment(
+        self,
+        arrival: _Arrival,
+        line: list[int | _Packet],
+        given: list[tuple[int, int, int, int]],
+        waiting: dict[int, _Packet],
+    ) -> int:
+        """Append to `line` what may go on now; to `given` the (index, ports, protocol) of later fragments.
+
+        Returns:
+            1 + the slot of the datagram.
+        """
+        self._clock = max(self._clock, arrival.ts)
         self._expire()
-        key = _key(burst, index)
-        datagram = self._datagrams.get(key)
+        datagram = self._datagrams.get(arrival.key)
         if datagram is None:
-            datagram = self._remember(key)
-        record["frag"] = 1 + datagram.slot
-        if not record["flags"] & F_LATER:
-            datagram.first = (int(record["sport"]), int(record["dport"]), int(record["proto"]))
-            line.append(index)
+            datagram = self._remember(arrival.key)
+        if not arrival.later:
+            datagram.first = (arrival.sport, arrival.dport, arrival.proto)
+            line.append(arrival.at)
             for packet in datagram.held:
-                self._release(burst, packet, datagram.first)
-                line.append(packet if packet.record is not None else packet.index)
+                self._held -= 1
+                self._bytes -= packet.size
                 if packet.record is None:
-                    waiting.remove(packet)
+                    given.append((packet.index, *datagram.first))
+                    line.append(packet.index)
+                    del waiting[packet.index]
+                else:
+                    row = packet.record[0]
+                    row["sport"], row["dport"], row["proto"] = datagram.first
+                    line.append(packet)
             datagram.held = []
         elif datagram.first is not None:
-            record["sport"], record["dport"], record["proto"] = datagram.first
-            line.append(index)
+            given.append((arrival.at, *datagram.first))
+            line.append(arrival.at)
         else:
-            self._hold(datagram, _Packet(index, int(record["len"])), waiting)
+            self._hold(datagram, _Packet(arrival.at, arrival.size), waiting)
+        return 1 + datagram.slot
 
-    def _hold(self, datagram: _Datagram, packet: _Packet, waiting: list[_Packet]) -> None:
+    def _hold(self, datagram: _Datagram, packet: _Packet, waiting: dict[int, _Packet]) -> None:
         if (
             len(datagram.held) >= self._limit_held
             or self._held >= self._total_held
@@ -174,13 +196,7 @@ class FragmentStage:
         self._held += 1
         self._bytes += packet.size
         datagram.held.append(packet)
-        waiting.append(packet)
-
-    def _release(self, burst: Burst, packet: _Packet, first: tuple[int, int, int]) -> None:
-        self._held -= 1
-        self._bytes -= packet.size
-        record = burst.desc[packet.index] if packet.record is None else packet.record[0]
-        record["sport"], record["dport"], record["proto"] = first
+        waiting[packet.index] = packet
 
     # ---- datagrams
 
@@ -253,11 +269,28 @@ class FragmentStage:
             at += packet.size
 
 
-def _key(burst: Burst, index: int) -> Key:
-    record: Any = burst.desc[index]
-    address = burst.desc_address + index * DESC_SIZE
-    header = int(record["addr"]) + int(record["l3"])
-    number = int(fragment_id(address))
-    if record["flags"] & F_IP4:
-        return int(record["side"]), 4, read_bytes(header + 12, 8), number, int(record["proto"])
-    return int(record["side"]), 6, read_bytes(header + 8, 32), number, 0
+class _Arrival(NamedTuple):
+    """What the stage looks at in a fragment; `at` is its index in the burst."""
+
+    at: int
+    ts: int
+    size: int
+    later: bool
+    sport: int
+    dport: int
+    proto: int
+    key: Key
+
+
+def _arrivals(burst: Burst, where: NDArray[np.intp]) -> Iterator[_Arrival]:
+    """Iterate over the fragments of a burst, at the indexes `where`."""
+    some: Any = burst.desc[where]
+    names = ("addr", "l3", "side", "flags", "ts", "len", "sport", "dport", "proto")
+    columns = [some[name].tolist() for name in names]
+    for index, addr, l3, side, flags, ts, size, sport, dport, proto in zip(where.tolist(), *columns, strict=True):
+        number = int(fragment_id(burst.desc_address + index * DESC_SIZE))
+        if flags & F_IP4:
+            key: Key = (side, 4, read_bytes(addr + l3 + 12, 8), number, proto)
+        else:
+            key = (side, 6, read_bytes(addr + l3 + 8, 32), number, 0)
+        yield _Arrival(index, ts, size, bool(flags & F_LATER), sport, dport, proto, key)

@@ -502,4 +502,5 @@ class CaptureFilter:
 
     @staticmethod
     def _links(column: Any) -> Iterable[int]:
-        return [int(link) for link in np.unique(column) if int(link) in LINK_NAMES]
+        links = np.nonzero(np.bincount(column))[0] if len(column) else ()
+        return [int(link) for link in links if int(link) in LINK_NAMES]
