@@ -479,7 +479,7 @@ class Spinner(NF):
         while n != 0:
             n -= 1
             flow.turns += 1
-            if pkt.udp.length == 19:
+            if pkt.udp.length == 1008:
                 n += 1
 
 
@@ -536,3 +536,55 @@ class Picket(NF):
     def on_flow(self, pkt, flow):
         if pkt.reverse:
             flow.drop("unsolicited", reply="reject")
+
+
+class Rewriter(NF):
+    """Stateless: stores addresses and ports of single packets, with no session to remember them."""
+
+    session = None
+    traffic = udp
+
+    def on_packet(self, pkt):
+        if pkt.udp.dport == 7:
+            pkt.udp.dport = 9
+        if pkt.ipv4 and pkt.ip.ttl == 2:
+            pkt.ip.src = ANYBODY
+
+
+ANYBODY = ip_address("10.77.0.1")
+
+
+class Turncoat(NF):
+    """Records a header drop late, and takes it back: an event in either direction."""
+
+    traffic = tcp | udp | icmp
+
+    class Session:
+        n: u8
+        back: u8
+
+    def on_flow(self, pkt, flow):
+        flow.modify(ip_ttl=40, ip_dscp=1)
+
+    def on_packet(self, pkt, flow):
+        flow.n += 1
+        if not flow.initiator:
+            flow.back += 1
+            if flow.back == 4:
+                pkt.reply("unreachable")
+
+    @event(repeat=True)
+    def fourth(self, flow):
+        return flow.n % 4 == 0
+
+    @fourth.then
+    def close(self, flow):
+        flow.drop("every fourth", reply="unreachable")
+
+    @event(repeat=True)
+    def fifth(self, flow):
+        return flow.n % 4 == 1 and flow.n > 4
+
+    @fifth.then
+    def open(self, flow):
+        flow.modify(ip_ttl=41, dport=99)

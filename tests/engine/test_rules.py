@@ -782,7 +782,7 @@ def test_fault(engine):
     """A faulting handler drops the packet (in on_flow the flow), counts NF and line, and the chain goes on."""
     talk = Talk(engine, Faulty(), [u(dport=7), u(dport=8), u(dport=7), u(dport=8), u(dport=8)])
     (flow_line,) = [key for key in talk.drops if talk.drops[key] == 2]
-    assert flow_line.startswith("faulty: fault:faulty:")
+    assert flow_line.startswith("faulty: fault:Faulty:")
     assert sum(talk.drops.values()) == 3
     assert len(talk.lines) == 2
 

@@ -1,6 +1,6 @@
 """The reference engine: a chain NF by NF, packet by packet, in plain Python. The oracle of all others.
 
-Written for clearness: sessions and keys are dictionaries, time-outs a heap, and each NF's recorded actions are applied to
+Written for clearness: sessions and keys are dictionaries, time-outs a heap, each NF's recorded actions are applied to
 the packet's bytes at its place, one after the other. Nothing is consolidated, nothing is shared with the data path but
 the parser and the reply and tunnel builders of :mod:`nfuse.packet`.
 """
@@ -17,7 +17,7 @@ from nfuse.chain.spec import Chain
 from nfuse.engine.api import COUNTERS, Control
 from nfuse.engine.flows import flow_type
 from nfuse.engine.reference.packet import Packet
-from nfuse.engine.reference.place import Place, octets, pair_headers
+from nfuse.engine.reference.place import Place, octets
 from nfuse.engine.reference.session import CLOSING, TCP, Key, Session
 from nfuse.engine.reference.sessions import KeyInUse, Sessions
 from nfuse.engine.reference.travel import Traveller
@@ -50,7 +50,6 @@ class ReferenceEngine:
         self._last_tick: list[int] = [0] * len(chain.nodes)
         self._log: list[np.void] = []
         self._places = [Place(node, chain, self._log) for node in chain.nodes]
-        pair_headers(self._places)
         self._sessions = Sessions(
             chain.capacity, chain.two_sided, chain.timeouts.milliseconds(), self._count, self._ended
         )
@@ -141,14 +140,13 @@ class ReferenceEngine:
             leaving.append(packet)
         except Dropped as drop:
             self._drops[drop.where, drop.reason] += 1
-        for answer in trip.answers:
+        for made in trip.answers:
             self._count["made"] += 1
-            if self.chain.two_sided:
-                answer.packet.turn()
             try:
-                self._traveller.back(trip, answer)
-                self._check_size(answer.packet)
-                leaving.append(answer.packet)
+                if made.dropped is not None:
+                    raise made.dropped
+                self._check_size(made.packet)
+                leaving.append(made.packet)
             except Dropped as drop:
                 self._drops[drop.where, drop.reason] += 1
         for one in leaving:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -77,7 +77,6 @@ class Place:
         instance: Its State.
         info: What the compiler knows of the class.
         traffic: The traffic class.
-        partner: Index of the node that pushes the header which this one removes; None if there is none.
         generation: Grows with each change of parameters.
         clock: The chain's clock, ns.
     """
@@ -88,7 +87,6 @@ class Place:
         self.info = self.instance.info
         self.traffic: Any = self.info.traffic
         self.tick = round(self.info.tick * 1_000_000_000) if "on_tick" in self.info.handlers else 0
-        self.partner: int | None = None
         self.generation = 0
         self.clock = 0
         self.has_on_change = "on_change" in self.info.handlers
@@ -194,7 +192,7 @@ class Place:
         }
 
     def _reason(self, fault: Fault) -> str:
-        return f"fault:{self.node.name}:{fault.line}"
+        return f"fault:{self.info.name}:{fault.line}"
 
     # ----------------------------------------------------------------------------------------- outside packets
 
@@ -251,17 +249,6 @@ class Event:
     def __init__(self, name: str, repeat: bool) -> None:
         self.name = name
         self.repeat = repeat
-
-
-def pair_headers(places: Iterable[Place]) -> None:
-    """Find, for each NF that removes a header, the one whose header that is."""
-    open_: list[int] = []
-    for place in places:
-        effects = place.info.total()
-        if effects.decaps and not effects.opaque and open_:
-            place.partner = open_.pop()
-        if effects.encaps and not effects.opaque:
-            open_.append(place.node.index)
 
 
 def octets(address: Any) -> np.ndarray[Any, np.dtype[np.uint8]]:

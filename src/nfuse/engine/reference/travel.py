@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 from typing import Any
 
 from nfuse.chain.spec import Chain
@@ -11,7 +10,7 @@ from nfuse.engine.reference.place import Call, Place
 from nfuse.engine.reference.places import place_of
 from nfuse.engine.reference.session import ICMPS, MIRROR, TCP, UDP, Record, Seat, Session, Tuple
 from nfuse.engine.reference.sessions import Sessions, TableFull
-from nfuse.engine.reference.trip import Answer, Dropped, Trip
+from nfuse.engine.reference.trip import Dropped, Trip
 from nfuse.packet.fields import MODIFY_FIELDS
 
 NO_WAY = -1
@@ -44,38 +43,22 @@ class Traveller:
                 self._visit(trip, place, passed)
             passed.append(place)
 
-    def back(self, cause: Trip, answer: Answer) -> Trip:
-        """Take a made packet back over the places that the packet which caused it has passed.
-
-        Raises:
-            Dropped: It does not come out.
-        """
-        session = answer.session if answer.session is not None and not answer.session.ended else None
-        trip = Trip(answer.packet, cause.clock, session, not cause.opening, made=True)
-        trip.entry = cause.entry
-        if self._chain.two_sided:
-            trip.reverse = not cause.reverse
-        else:
-            trip.reverse = session is not None and cause.opening
-        for place in reversed(answer.passed):
-            if self._on_the_way(trip, place):
-                self._visit(trip, place, ())
-        return trip
-
     def _on_the_way(self, trip: Trip, place: Place) -> bool:
         """Whether the branches around a place lead to it; judges those that were not judged yet.
 
-        A session's branches are judged on its normal packets only; other packets without a session for themselves.
+        What is judged on an ICMP error or a later fragment holds for that packet only.
         """
         session = trip.session
+        known = trip.branches if session is None or trip.error or trip.later else session.branches
         for branch, alternative in place.node.guard:
-            known = trip.branches if session is None else session.branches
-            if branch not in known:
-                if session is not None and not trip.normal:
-                    return False
+            chosen = session.branches.get(branch) if session is not None else None
+            if chosen is None:
+                chosen = known.get(branch)
+            if chosen is None:
                 ways = enumerate(self._chain.branches[branch])
-                known[branch] = next((n for n, way in ways if way.matches(trip.packet.view)), NO_WAY)
-            if known[branch] != alternative:
+                chosen = next((n for n, way in ways if way.matches(trip.packet.view)), NO_WAY)
+                known[branch] = chosen
+            if chosen != alternative:
                 return False
         return True
 
@@ -140,8 +123,6 @@ class Traveller:
     # ------------------------------------------------------------------------------------------- at an NF
 
     def _stateless(self, trip: Trip, place: Place, passed: Sequence[Place]) -> None:
-        if place.traffic.needs_l4 and (trip.error or trip.later):
-            return
         call = place.call(trip)
         place.run(call)
         self._answer(trip, call.reply, passed)
@@ -162,17 +143,16 @@ class Traveller:
                 self._record(session, place, seat, place.on_change(call), call)
         if not (place.traffic.needs_l4 and (trip.error or trip.later)):
             place.run(call)
-            self._answer(trip, call.reply, passed)
             for number, event in enumerate(place.events):
                 if place.fires(call, number, event):
                     self._record(session, place, seat, place.then(call, event), call)
+        recorded = seat.record
+        self._answer(trip, call.reply or (recorded.reply if recorded.drop and not call.drop else ""), passed)
         if call.drop:
             raise Dropped(place.node.name, call.drop)
-        recorded = seat.record
         if recorded.drop:
-            self._answer(trip, recorded.reply, passed)
             raise Dropped(place.node.name, recorded.drop)
-        self._act(trip, session, place, recorded)
+        self._act(trip, recorded)
         self._note(trip, place)
 
     @staticmethod
@@ -218,7 +198,7 @@ class Traveller:
             if later and session.seats[other.node.index].reached and changed & other.read_in_on_flow:
                 session.seats[other.node.index].pending = True
 
-    def _act(self, trip: Trip, session: Session, place: Place, record: Record) -> None:
+    def _act(self, trip: Trip, record: Record) -> None:
         """Apply recorded actions to the packet: as recorded in the opening direction, else their inverse."""
         packet = trip.packet
         if trip.opening:
@@ -227,20 +207,16 @@ class Traveller:
             for name in MODIFY_FIELDS:
                 if name in record.modifies:
                     packet.set(name, record.modifies[name])
+            if record.decap:
+                self._pop(trip)
             if record.encap is not None:
                 self._push(trip, record.encap)
-            elif record.decap:
-                self._pop(trip)
             return
         if record.encap is not None:
             self._pop(trip)
-        elif record.decap and place.partner is not None:
-            pushed = session.seats[place.partner].record.encap
-            if pushed is not None:
-                self._push(trip, replace(pushed, src=pushed.dst, dst=pushed.src))
         for name in MODIFY_FIELDS:
             mirrored = MIRROR.get(name, "")
-            if mirrored in record.was and not (record.foreign and name.startswith("ip_")):
+            if mirrored in record.was:
                 packet.set(name, record.was[mirrored])
 
     @staticmethod
@@ -253,15 +229,23 @@ class Traveller:
     @staticmethod
     def _pop(trip: Trip) -> None:
         """Remove the outermost header, if the chain has pushed one."""
-        if not trip.pushed:
-            return
-        if not trip.packet.pop():
-            raise Dropped("chain", "no header to remove")
-        trip.pushed -= 1
+        if trip.pushed and trip.packet.pop():
+            trip.pushed -= 1
 
-    @staticmethod
-    def _answer(trip: Trip, kind: str, passed: Sequence[Place]) -> None:
-        """Make a packet in answer to one that is at some place; it will go back the way that one has come."""
-        made = trip.packet.answer(kind) if kind and not trip.made else None
-        if made is not None:
-            trip.answers.append(Answer(made, tuple(passed), trip.session))
+    def _answer(self, trip: Trip, kind: str, passed: Sequence[Place]) -> None:
+        """Make a packet in answer to one that is at some place, and take it back the way that one has come."""
+        packet = trip.packet.answer(kind) if kind and not trip.made else None
+        if packet is None:
+            return
+        if self._chain.two_sided:
+            packet.turn()
+        made = Trip(packet, trip.clock, trip.session, not trip.opening, error=packet.error, made=True)
+        made.entry = trip.entry
+        made.reverse = not trip.reverse if self._chain.two_sided else trip.session is not None and trip.opening
+        trip.answers.append(made)
+        try:
+            for place in reversed(passed):
+                if self._on_the_way(made, place):
+                    self._visit(made, place, ())
+        except Dropped as drop:
+            made.dropped = drop

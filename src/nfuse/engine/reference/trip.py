@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any
 
 from nfuse.engine.reference.packet import Packet
 from nfuse.engine.reference.session import Session, Tuple
@@ -21,21 +20,6 @@ class Dropped(Exception):
         super().__init__(where, reason)
         self.where = where
         self.reason = reason
-
-
-@dataclass(frozen=True, eq=False)
-class Answer:
-    """A made packet that waits for its turn.
-
-    Attributes:
-        packet: The packet.
-        passed: Places that the causing packet had passed, in its order of travel.
-        session: The causing packet's session at that moment.
-    """
-
-    packet: Packet
-    passed: tuple[Any, ...]
-    session: Session | None
 
 
 @dataclass(eq=False)
@@ -56,7 +40,8 @@ class Trip:
         branches: Without a session: alternative taken, by branch.
         entry: The packet's tuple at the entry; None if it is not IP.
         pushed: Headers that the chain has pushed onto it and not yet removed.
-        answers: Packets made in answer to it, which travel back once it is done.
+        answers: The packets made in answer to it, in the order of making.
+        dropped: Why it did not come out (made packets).
         trace: Where the frame after each NF is noted, if anybody wants to know.
     """
 
@@ -72,7 +57,8 @@ class Trip:
     classes: dict[int, bool] = field(default_factory=dict)
     branches: dict[int, int] = field(default_factory=dict)
     pushed: int = 0
-    answers: list[Answer] = field(default_factory=list)
+    answers: list[Trip] = field(default_factory=list)
+    dropped: Dropped | None = None
     trace: list[tuple[str, bytes]] | None = None
 
     def __post_init__(self) -> None:
