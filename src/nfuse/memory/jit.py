@@ -45,8 +45,13 @@ if JIT:
     from numba.core import config as _config
     from numba.core import types as _types
     from numba.core.registry import CPUDispatcher
+    from numba.cpython import numbers as _numbers
 
     from nfuse.memory.cache import cache_folder
+
+    # Numba tells LLVM that signed arithmetic never overflows, which makes wrapping undefined: `i64(a * b)` may then be
+    # anything. Handlers and hashes count on two's complement, so that promise is taken back.
+    _numbers._int_arith_flags = lambda rettype: []
 
     _OPTIONS: dict[str, Any] = {"nogil": True, "error_model": "numpy", "boundscheck": False}
 

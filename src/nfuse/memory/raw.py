@@ -11,7 +11,9 @@ store outside does nothing, and both are counted (:func:`violations`).
 
 from __future__ import annotations
 
+import bisect
 import ctypes
+import threading
 from typing import Any
 
 import numpy as np
@@ -29,34 +31,38 @@ _ranges = np.zeros(8 + 2 * MAX_RANGES, dtype=np.int64)
 
 _starts: list[int] = []
 _ends: list[int] = []
+_lock = threading.RLock()
+
+
+_withdrawn: list[int] = []
+"""Ranges whose owners are gone. Finalizers may run at any moment, so they only append here."""
 
 
 def register_range(address: int, size: int) -> None:
     """Declare `size` bytes at `address` as memory that the data path may touch."""
-    import bisect
-
-    at = bisect.bisect_left(_starts, address)
-    _starts.insert(at, address)
-    _ends.insert(at, address + size)
-    _publish()
+    with _lock:
+        while _withdrawn:
+            gone = _withdrawn.pop()
+            at = bisect.bisect_left(_starts, gone)
+            if at < len(_starts) and _starts[at] == gone:
+                del _starts[at], _ends[at]
+        at = bisect.bisect_left(_starts, address)
+        _starts.insert(at, address)
+        _ends.insert(at, address + size)
+        if not CHECK:
+            return
+        count = len(_starts)
+        if count > MAX_RANGES:
+            raise MemoryError(f"the check mode knows at most {MAX_RANGES} arenas at a time")
+        table = np.array([_starts, _ends], dtype=np.int64).T.reshape(-1)
+        _ranges[0] = 0
+        _ranges[8 : 8 + 2 * count] = table[: 2 * count]
+        _ranges[0] = count
 
 
 def unregister_range(address: int) -> None:
-    """Withdraw the range that starts at `address` (no effect if there is none)."""
-    if address in _starts:
-        at = _starts.index(address)
-        del _starts[at], _ends[at]
-        _publish()
-
-
-def _publish() -> None:
-    if not CHECK:
-        return
-    if len(_starts) > MAX_RANGES:
-        raise MemoryError(f"the check mode knows at most {MAX_RANGES} arenas at a time")
-    _ranges[0] = len(_starts)
-    _ranges[8 : 8 + 2 * len(_starts) : 2] = _starts
-    _ranges[9 : 9 + 2 * len(_starts) : 2] = _ends
+    """Withdraw the range that starts at `address` (it takes effect when the next one is registered)."""
+    _withdrawn.append(address)
 
 
 def violations() -> tuple[int, int, int]:
@@ -67,8 +73,6 @@ def violations() -> tuple[int, int, int]:
 
 
 def _inside(address: int, size: int) -> bool:
-    import bisect
-
     at = bisect.bisect_right(_starts, address) - 1
     if at >= 0 and address + size <= _ends[at]:
         return True
@@ -192,42 +196,58 @@ if JIT:
             return builder.zext(context.get_value_as_data(builder, kind, value), _I64)
         return context.cast(builder, value, kind, types.int64)
 
-    def _emit_check(builder: Any, address: Any, size: Any) -> Any:
-        """Emit a search of the table of ranges; returns an i1 that says whether the access is inside one."""
-        module = builder.module
-        if _SYMBOL in module.globals:
-            table = module.globals[_SYMBOL]
-        else:
-            table = ir.GlobalVariable(module, ir.ArrayType(_I64, 8 + 2 * MAX_RANGES), _SYMBOL)
-            table.linkage = "external"
+    def _check_function(module: Any) -> Any:
+        """Return the function of this module that looks an access up: i1 (address, size)."""
+        name = "nfuse_inside"
+        if name in module.globals:
+            return module.globals[name]
+        table = ir.GlobalVariable(module, ir.ArrayType(_I64, 8 + 2 * MAX_RANGES), _SYMBOL)
+        table.linkage = "external"
+        function = ir.Function(module, ir.FunctionType(ir.IntType(1), [_I64, _I64]), name)
+        function.linkage = "internal"
+        function.attributes.add("noinline")
+        builder = ir.IRBuilder(function.append_basic_block())
+        address, size = function.args
         base = builder.bitcast(table, _I64.as_pointer())
-
-        def slot(index: Any) -> Any:
-            return builder.gep(base, [index])
 
         def const(value: int) -> Any:
             return ir.Constant(_I64, value)
 
-        found = cgutils.alloca_once_value(builder, cgutils.false_bit)
-        end = builder.add(address, size)
-        with cgutils.for_range(builder, builder.load(slot(const(0)))) as loop:
-            at = builder.add(const(8), builder.shl(loop.index, const(1)))
-            low = builder.load(slot(at))
-            high = builder.load(slot(builder.add(at, const(1))))
-            hit = builder.and_(
-                builder.icmp_signed(">=", address, low), builder.icmp_signed("<=", end, high)
-            )
-            with builder.if_then(hit):
-                builder.store(cgutils.true_bit, found)
-                loop.do_break()
-        ok = builder.load(found)
-        with builder.if_then(builder.not_(ok), likely=False):
-            count = builder.load(slot(const(1)))
-            with builder.if_then(builder.icmp_signed("==", count, const(0))):
-                builder.store(address, slot(const(2)))
-                builder.store(size, slot(const(3)))
-            builder.store(builder.add(count, const(1)), slot(const(1)))
-        return ok
+        def slot(index: Any) -> Any:
+            return builder.gep(base, [index])
+
+        def row(number: Any, column: int) -> Any:
+            return builder.load(slot(builder.add(const(6 + column), builder.shl(number, const(1)))))
+
+        count = builder.load(slot(const(0)))
+        found = cgutils.alloca_once_value(builder, const(0))  # how many ranges start at or before the address
+        step = cgutils.alloca_once_value(builder, const(MAX_RANGES))
+        loop, done = builder.append_basic_block(), builder.append_basic_block()
+        builder.branch(loop)
+        builder.position_at_end(loop)
+        reached = builder.add(builder.load(found), builder.load(step))
+        with builder.if_then(builder.icmp_signed("<=", reached, count)):
+            with builder.if_then(builder.icmp_signed("<=", row(reached, 0), address)):
+                builder.store(reached, found)
+        half = builder.lshr(builder.load(step), const(1))
+        builder.store(half, step)
+        builder.cbranch(builder.icmp_signed(">", half, const(0)), loop, done)
+        builder.position_at_end(done)
+        at = builder.load(found)
+        with builder.if_then(builder.icmp_signed(">", at, const(0))):
+            with builder.if_then(builder.icmp_signed("<=", builder.add(address, size), row(at, 1))):
+                builder.ret(cgutils.true_bit)
+        seen = builder.load(slot(const(1)))
+        with builder.if_then(builder.icmp_signed("==", seen, const(0))):
+            builder.store(address, slot(const(2)))
+            builder.store(size, slot(const(3)))
+        builder.store(builder.add(seen, const(1)), slot(const(1)))
+        builder.ret(cgutils.false_bit)
+        return function
+
+    def _emit_check(builder: Any, address: Any, size: Any) -> Any:
+        """Emit a search of the table of ranges; returns an i1 that says whether the access is inside one."""
+        return builder.call(_check_function(builder.module), [address, size])
 
     def _pointer(builder: Any, address: Any, bits: int) -> Any:
         return builder.inttoptr(address, ir.IntType(bits).as_pointer())
