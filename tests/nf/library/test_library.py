@@ -6,7 +6,10 @@ import re
 from pathlib import Path
 
 import pytest
+from tests.nf.library.frames import Packet
+from tests.nf.library.wire import Wire
 
+from nfuse import from_yaml, load_chain, to_yaml
 from nfuse.nf.compile import analyse
 from nfuse.nf.library import LIBRARY
 
@@ -47,3 +50,32 @@ def test_effects_are_exact(name: str) -> None:
     assert not total.writes
     assert total.encaps == ({"ipip"} if name == "IpIpEncap" else set())
     assert total.decaps == ({"ipip"} if name == "IpIpDecap" else set())
+
+
+def test_chain_files(tmp_path: Path) -> None:
+    (tmp_path / "acl.txt").write_text("drop tcp any -> any 22\n")
+    (tmp_path / "edge.yaml").write_text(
+        """
+chain:
+  - MazuNat: {public: [203.0.113.0/30, 198.51.100.9], inside: 10.0.0.0/8, ports: 2000-3000}
+  - Maglev: {vip: 198.18.0.1, ports: 80, backends: ["192.168.1.1:8080", "192.168.1.2:8080 weight=2"], size: 251}
+  - DosGuard: {threshold: 5}
+  - Monitor
+  - IPFilter: {rules: acl.txt, default: reject}
+  - IpIpEncap: {src: "2001:db8::1", dst: "2001:db8::2"}
+  - IpIpDecap
+"""
+    )
+    chain = load_chain(tmp_path / "edge.yaml")
+    assert [node.name for node in chain.nodes][:3] == ["mazunat", "maglev", "dosguard"]
+    assert chain.node("ipfilter").nf.rules == tmp_path / "acl.txt"
+    assert from_yaml(to_yaml(chain)) == chain
+    wire = Wire(chain)
+    assert wire.send(Packet(dport=22)) is None
+    assert wire.dropped() == {"denied": 1}
+
+
+def test_a_wrong_rule_file_is_named(tmp_path: Path) -> None:
+    (tmp_path / "edge.yaml").write_text("chain:\n  - IPFilter: {rules: acl.txt}\n")
+    with pytest.raises(ValueError, match=r"acl\.txt: the rule file can't be read: No such file"):
+        Wire(load_chain(tmp_path / "edge.yaml"))
