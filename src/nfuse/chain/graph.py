@@ -88,7 +88,10 @@ def as_class(value: object) -> Any:
     if isinstance(value, str):
         from nfuse.flow.traffic import pcap_filter
 
-        return pcap_filter(value)
+        try:
+            return pcap_filter(value)
+        except ValueError as error:
+            raise ChainError(f"the filter {value!r} can't be read: {error}") from None
     if not hasattr(value, "matches"):
         raise ChainError(f"{value!r} is no traffic class", expected="an expression such as tcp & (dport == 80)")
     return value

@@ -33,7 +33,7 @@ def demo_chain() -> Chain:
         MazuNat(public="198.51.100.0/28", inside="10.0.0.0/8")
         >> Maglev(vip=f"{VIP}/32", backends=[f"192.168.7.{host}:8080" for host in range(1, 6)])
         >> Monitor()
-        >> IPFilter(rules=["drop udp any -> 192.168.7.3", "reject tcp any -> 203.0.113.81 1-1023"]),
+        >> IPFilter(rules=["drop udp any -> 192.168.7.3", "reject tcp 10.0.0.7 -> any"]),
         name="demo",
     )
 
