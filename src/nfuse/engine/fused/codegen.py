@@ -184,9 +184,11 @@ class Generator:
                 if plan.stateless:
                     continue
                 coarse = plan.info.coarse
-                if "on_end" not in plan.info.handlers and not coarse:
+                if "on_end" not in plan.info.handlers and not coarse and not self.original:
                     continue
                 with w.block(f"if matched & {1 << plan.index}:"):
+                    if self.original:
+                        w(f"forget(X, {plan.index}, number)")
                     if "on_end" in plan.info.handlers:
                         self._announce(plan, "on_end")
                         w(f"r = {self._call(plan, 'on_end', packet='0')}")

@@ -117,6 +117,9 @@ HIDDEN: Final = 848
 """Address of scratch space for NODES + 1 tuples that pushed headers hide."""
 BLOCK_KEY: Final = 856
 """56 bytes: key of a coarser session that is being looked up."""
+OWN_TABLES: Final = 912
+"""Address of the addresses of the NFs' own tables, i64 by node (without consolidation)."""
+OWN_MASK: Final = 920
 FAR: Final = 1024
 """Addresses of functions that are called by address, i64 by FAR_*."""
 X_SIZE: Final = 2048
@@ -145,6 +148,9 @@ FAR_NAMES: Final = (
     "block_acquire",
     "block_release",
     "rewrite_others",
+    "probe",
+    "remember",
+    "forget",
     "slow_0",
     "slow_1",
     "back_0",

@@ -30,6 +30,8 @@ from nfuse.packet.reasons import MALFORMED
 from nfuse.port.burst import Burst
 
 LOG_RECORDS = 1 << 16
+LATE_REASONS = 64
+"""Drop reasons that an NF with interpreted handlers may come up with while it runs."""
 
 
 class FusedEngine:
@@ -48,7 +50,7 @@ class FusedEngine:
     def __init__(self, chain: Chain) -> None:
         self.chain = chain
         self.plan: ChainPlan = plan_chain(chain)
-        self._instances = [Instance(node.nf) for node in chain.nodes]
+        self.instances = [Instance(node.nf) for node in chain.nodes]
         modules = [plan.info.load().__name__ for plan in self.plan.nodes]
         generator = Generator(self.plan, modules, self.original)
         self.source = generator.generate()
@@ -57,7 +59,7 @@ class FusedEngine:
         self._first_reason: list[int] = []
         self._allocate()
         self._fill_nodes()
-        for instance in self._instances:
+        for instance in self.instances:
             instance.start()
         self._callback = Callback(self)
         self._set(cx.CALLBACK, self._callback.address)
@@ -136,6 +138,12 @@ class FusedEngine:
             CX_LOG_CAPACITY: LOG_RECORDS,
         }.items():
             set_(offset, value)
+        if self.original:
+            tables = self._room(8 * count)
+            set_(cx.OWN_TABLES, tables)
+            set_(cx.OWN_MASK, buckets - 1)
+            self._own = [Arena(buckets * index.BUCKET, f"table of {node.name}") for node in chain.nodes]
+            self._words(cx.OWN_TABLES, count)[:] = [arena.address for arena in self._own]
         self._timeouts()
         self._order = Arena(4 * 65536, "output order")
         set_(cx.ORDER, self._order.address)
@@ -168,11 +176,12 @@ class FusedEngine:
         states = self._words(cx.STATES, count)
         blocks = self._words(cx.BLOCKS, 8 * count)
         self.blocks: dict[tuple[int, int], Blocks] = {}
-        for plan, instance in zip(self.plan.nodes, self._instances, strict=True):
+        for plan, instance in zip(self.plan.nodes, self.instances, strict=True):
             row = rows[plan.index]
             states[plan.index] = instance.address
             self._first_reason.append(len(self._reasons))
-            self._reasons += [(plan.node.name, reason) for reason in plan.info.reasons]
+            spare = [""] * (LATE_REASONS if plan.info.interpreted_handlers else 0)
+            self._reasons += [(plan.node.name, reason) for reason in [*plan.info.reasons, *spare]]
             row[cx.N_REASONS // 8] = self._first_reason[-1]
             row[cx.N_LOCAL // 8] = plan.local
             row[cx.N_SCRATCH // 8] = plan.scratch
@@ -210,7 +219,8 @@ class FusedEngine:
         """Compile everything now, or load it from the cache; put addresses where generated code looks for them."""
         table = self._x[cx.FAR // 8 :]
         for number, name in enumerate(SHARED):
-            table[number] = shared(name).address
+            if self.original or name not in ("probe", "remember", "forget"):
+                table[number] = shared(name).address
         for (node, handler), number in generator.handlers.items():
             if cx.FAR_HANDLERS + number >= len(table):
                 raise ValueError("the chain has too many handlers")
@@ -244,7 +254,7 @@ class FusedEngine:
     def control(self, change: Control) -> None:
         """See :class:`nfuse.engine.api.Engine`."""
         node = self.chain.node(change.nf).index
-        self._instances[node].update(change.set)
+        self.instances[node].update(change.set)
         generation = self._get(cx.GEN) + 1
         self._set(cx.GEN, generation)
         self._words(cx.NODE_GEN, len(self.plan.nodes))[node] = generation
@@ -295,9 +305,14 @@ class FusedEngine:
         return found
 
     def reason_number(self, node: int, text: str) -> int:
-        """Return the number of an NF's drop reason that interpreted code uses."""
-        plan = self.plan.nodes[node]
-        return plan.info.reason_number(text)
+        """Return the number of an NF's drop reason; interpreted code may use texts that were not seen before."""
+        number = self.plan.nodes[node].info.reason_number(text)
+        slot = self._first_reason[node] + number - 1
+        if self._reasons[slot : slot + 1] == [(self.plan.nodes[node].node.name, "")]:
+            self._reasons[slot] = (self.plan.nodes[node].node.name, text)
+        if self._reasons[slot : slot + 1] != [(self.plan.nodes[node].node.name, text)]:
+            raise ValueError(f"{self.plan.nodes[node].info.name} uses too many different drop reasons")
+        return number
 
     def logs(self) -> NDArray[np.void]:
         """See :class:`nfuse.engine.api.Engine`."""
@@ -312,7 +327,7 @@ class FusedEngine:
 
     def state(self, name: str) -> dict[str, Any]:
         """See :class:`nfuse.engine.api.Engine`."""
-        return self._instances[self.chain.node(name).index].values()
+        return self.instances[self.chain.node(name).index].values()
 
     # --------------------------------------------------------------------------------------------------- flow table
 

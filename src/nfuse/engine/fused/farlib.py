@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from nfuse.engine.fused import consolidate as _consolidate
-from nfuse.engine.fused import records, rewrite, sessions, support
+from nfuse.engine.fused import original, records, rewrite, sessions, support
 from nfuse.engine.fused.context import FAR_NAMES, FAR_SHARED, HEAP, NOW_MS, POOL, SIZE, USED, WHEEL
 from nfuse.flow import blocks, evict, wheel
 from nfuse.memory.cache import load_generated
@@ -113,6 +113,20 @@ def block_release(B, block, now):
 
 def rewrite_others(P, fcb, point, values):
     rewrite.rewrite_others(P, fcb, point, values)
+    return i64(0)
+
+
+def probe(X, node, number, opening):
+    return original.probe(X, node, number, opening)
+
+
+def remember(X, node, number):
+    original.remember(X, node, number)
+    return i64(0)
+
+
+def forget(X, node, number):
+    original.forget(X, node, number)
     return i64(0)
 
 

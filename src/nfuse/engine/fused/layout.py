@@ -7,6 +7,7 @@ costs two cache lines: the fixed head, the keys, the point records, the scratchp
 
 from __future__ import annotations
 
+import inspect
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -124,11 +125,20 @@ def describe(node: Node) -> NodePlan:
         records=not stateless
         and bool({"on_flow", "on_change"} & info.handlers or recording.records or info.functions),
         may_drop=recording.flow_drops or "on_flow" in info.handlers or "on_change" in info.handlers,
-        encap=bool(recording.encaps),
-        decap=bool(recording.decaps),
+        encap=_uses(info, recording, "encap"),
+        decap=_uses(info, recording, "decap"),
         replies=per_packet.replies,
         packet_effects=per_packet,
         reads_at_setup=modify_fields(setup.reads | ({"*"} if setup.opaque else set())),
+    )
+
+
+def _uses(info: NFInfo, recording: Any, what: str) -> bool:
+    """Tell whether an NF may push or remove a header; interpreted handlers must name the call themselves."""
+    if not recording.opaque:
+        return bool(getattr(recording, f"{what}s"))
+    return any(
+        f"flow.{what}(" in inspect.getsource(getattr(info.cls, handler)) for handler in info.interpreted_handlers
     )
 
 
