@@ -297,7 +297,7 @@ def test_helpers_and_loops():
     both.call("on_flow", SIX)
     assert both.call("on_flow", SYN).alerts[0][0] == "seen"
     assert both.call("on_packet", SYN).result == ("fault", line_of(HELPERS, "for i in range(n)"))
-    assert both.call("on_packet", DATA).result == "x"
+    assert both.call("on_packet", DATA).result == ("fault", line_of(HELPERS, "while True"))
     assert both.call("on_packet", QUERY).result == "not TCP"
     both.store(value=0)
     assert both.call("on_flow", SYN).result == 0

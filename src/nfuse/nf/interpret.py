@@ -33,8 +33,8 @@ class Interpreted:
     """An NF's handlers as Python functions.
 
     Each is called as ``f(self, pkt, flow)`` (``on_tick``: ``f(self, elapsed)``), `self` being ``Instance.facade``,
-    `pkt` and `flow` those of :mod:`nfuse.nf.facade`; arguments that a handler does not take are left out. Names are those
-    of the generated module: ``on_flow``, ``event_<name>``, ``then_<name>``, ``run_<function>``. A fault raises
+    `pkt` and `flow` those of :mod:`nfuse.nf.facade`; arguments that a handler does not take are left out. Names are
+    those of the generated module: ``on_flow``, ``event_<name>``, ``then_<name>``, ``run_<function>``. A fault raises
     :class:`nfuse.nf.abi.Fault`.
     """
 
@@ -75,7 +75,7 @@ def _get(line: int, owner: Any, index: Any) -> Any:
         raise Fault(line) from None
 
 
-def _put(line: int, owner: Any, index: Any, value: Any) -> None:
+def _put(line: int, value: Any, owner: Any, index: Any) -> None:
     try:
         owner[index] = value
     except IndexError:
@@ -84,10 +84,10 @@ def _put(line: int, owner: Any, index: Any, value: Any) -> None:
 
 def _augment(line: int, owner: Any, index: Any, operator: str, value: Callable[[], Any]) -> None:
     old = _get(line, owner, index)
-    _put(line, owner, index, arithmetic.OPERATORS[operator](old, value(), line))
+    _put(line, arithmetic.OPERATORS[operator](old, value(), line), owner, index)
 
 
-def _set(line: int, owner: Any, name: str, value: Any) -> None:
+def _set(line: int, value: Any, owner: Any, name: str) -> None:
     try:
         setattr(owner, name, value)
     except FacadeFault:
@@ -162,11 +162,11 @@ class _Rewriter(ast.NodeTransformer):
 
     def _assign(self, node: ast.AST, target: ast.expr, value: ast.expr) -> ast.stmt:
         if isinstance(target, ast.Attribute):
-            call = self._make(target, "_nf_set", target.lineno, self.visit(target.value), target.attr, value)
+            call = self._make(target, "_nf_set", target.lineno, value, self.visit(target.value), target.attr)
             return ast.copy_location(ast.Expr(call), node)
         if isinstance(target, ast.Subscript):
             call = self._make(
-                target, "_nf_put", target.lineno, self.visit(target.value), self.visit(target.slice), value
+                target, "_nf_put", target.lineno, value, self.visit(target.value), self.visit(target.slice)
             )
             return ast.copy_location(ast.Expr(call), node)
         return ast.copy_location(ast.Assign([target], value), node)
