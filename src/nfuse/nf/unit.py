@@ -300,4 +300,5 @@ def is_five_tuple(key: Any) -> bool:
         return key == FIVE_TUPLE
     from nfuse.flow.traffic import five_tuple
 
-    return bool(key is five_tuple or key == five_tuple)
+    parts = tuple(key) if isinstance(key, tuple | list) else (key,)
+    return len(parts) == len(five_tuple) and all(a is b for a, b in zip(parts, five_tuple, strict=True))
