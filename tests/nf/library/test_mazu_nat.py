@@ -14,7 +14,7 @@ from tests.nf.library.frames import Packet, checksum, read
 from tests.nf.library.wire import Wire, engines
 
 from nfuse.nf.library import MazuNat
-from nfuse.nf.library.mazu_nat import pool_addresses
+from nfuse.nf.library.address_pool import pool_addresses
 
 POOL = ["203.0.113.1", "203.0.113.2"]
 Endpoint = tuple[str, str, int]
@@ -254,3 +254,12 @@ def test_bad_parameters() -> None:
         Wire(MazuNat(public=POOL, ports=(0, 10)))
     with pytest.raises(ValueError, match="public"):
         MazuNat()
+
+
+@pytest.mark.parametrize("ports", ["1", "65535", "65534-65535"])
+def test_ranges_at_the_ends(ports: str) -> None:
+    wire = Wire(MazuNat(public=POOL[0], ports=ports))
+    low, _, high = ports.partition("-")
+    expected = list(range(int(low), int(high or low) + 1))
+    found = [wire.send(Packet(sport=sport)) for sport in (10, 11, 12)]
+    assert sorted(packet.sport for packet in found if packet) == expected

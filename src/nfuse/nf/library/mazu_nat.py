@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import ipaddress
-
 from nfuse import (
     NF,
     Address,
@@ -24,13 +22,12 @@ from nfuse import (
     u64,
     udp,
 )
+from nfuse.nf.library.address_pool import MOST, pool_addresses
 from nfuse.nf.library.bits import lowest_bit, mix
 
 WORDS = 512
 """Words of 64 bits for the ports of one parity."""
 ALL = 0xFFFFFFFFFFFFFFFF
-SLOTS = 1024
-"""Most public addresses a translator can have had."""
 
 
 class MazuNat(NF):
@@ -56,7 +53,7 @@ class MazuNat(NF):
         members: HashMap[Address, u16]  # the pool: address -> slot
         order: Array[u16]  # slots of the pool
         slots: u32
-        first: Array[u16]  # lowest even, lowest odd port
+        first: Array[u32]  # lowest even, lowest odd port
         count: Array[u32]  # how many of each
         taken: Array[u64]  # by queue: one bit a port
         used: Array[u32]  # by queue: ports taken
@@ -103,8 +100,8 @@ class MazuNat(NF):
     def add_slots(self, addresses):
         """Make room for more public addresses; return how many slots there are then. Plain Python."""
         before, slots = self.slots, self.slots + len(addresses)
-        if slots > SLOTS:
-            raise ValueError(f"public: more than {SLOTS} addresses since the start")
+        if slots > MOST:
+            raise ValueError(f"public: more than {MOST} addresses since the start")
         for array, each in (
             (self.address, 1),
             (self.active, 1),
@@ -203,33 +200,3 @@ class MazuNat(NF):
 def queue_of(slot, proto, parity):
     """Return the number of the queue of an address, protocol and parity."""
     return (slot * 3 + (0 if proto == 6 else 1 if proto == 17 else 2)) * 2 + parity
-
-
-def pool_addresses(texts: str | list[str]) -> list[ipaddress.IPv4Address]:
-    """Read addresses, prefixes (``203.0.113.0/28``) and ranges (``203.0.113.1-203.0.113.9``) in the order given.
-
-    Raises:
-        ValueError: an item is none of these, there are none or too many, or an address comes twice.
-    """
-    found: dict[ipaddress.IPv4Address, None] = {}
-    for number, text in enumerate([texts] if isinstance(texts, str) else texts, 1):
-        try:
-            if "-" in str(text):
-                low, high = (ipaddress.IPv4Address(part.strip()) for part in str(text).split("-"))
-            else:
-                net = ipaddress.IPv4Network(str(text))
-                low, high = net.network_address, net.broadcast_address
-            span = range(int(low), int(high) + 1)
-            if not 1 <= len(span) <= SLOTS:
-                raise ValueError
-        except ValueError:
-            raise ValueError(
-                f"public, item {number}: {text!r} is not an IPv4 address, prefix or range low-high of at most {SLOTS}"
-            ) from None
-        for address in map(ipaddress.IPv4Address, span):
-            if address in found:
-                raise ValueError(f"public, item {number}: {address} is in the pool already")
-            found[address] = None
-    if not 1 <= len(found) <= SLOTS:
-        raise ValueError(f"public: expected 1 to {SLOTS} addresses, got {len(found)}")
-    return list(found)
