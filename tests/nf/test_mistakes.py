@@ -249,6 +249,7 @@ def test_known_family():
         ("class Session:\n        sport: u16", "API"),
         ("limit: u8 = 3\n    class State:\n        limit: u8", "parameter too"),
         ("class State:\n        alert: u8", "API"),
+        ("name: str = 'x'", "API"),
         ("class State:\n        on_flow: u8", "API"),
         ("def on_paket(self, pkt, flow): pass", "did you mean `on_packet`"),
         ("def on_packet(self, pkt): pass", "(self, pkt, flow)"),

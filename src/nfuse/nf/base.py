@@ -178,7 +178,7 @@ class NF:
         self.on_start()
 
 
-_API_ATTRIBUTES = frozenset({"traffic", "session", "tick", "compiled", "parameters", "name"})
+_API_ATTRIBUTES = frozenset({"traffic", "session", "tick", "compiled"})
 
 
 def _declare(cls: type, name: str, annotation: Any, default: Any) -> Parameter:
