@@ -1,5 +1,6 @@
 """Test NFs that together use every handler, action, session kind, payload access, container and reply."""
 
+# ruff: noqa: RET503  (handlers: `return flow.drop(...)` ends them early)
 from ipaddress import ip_address
 
 from nfuse import (

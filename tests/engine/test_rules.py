@@ -1,5 +1,6 @@
 """The rules of strict equivalence, S1 to S18 (but S11), each as a small conversation with every engine."""
 
+# ruff: noqa: RET503  (handlers: `return flow.drop(...)` ends them early)
 from __future__ import annotations
 
 from ipaddress import ip_address

@@ -59,8 +59,8 @@ FLOW_COLUMNS: Final[tuple[tuple[Any, ...], ...]] = (
     ("state", "u1"),
 )
 """The first columns of :meth:`Engine.flows`: session number, deadline (ms), the opening tuple at the chain's entry
-(addresses 16 bytes in network order, IPv4 as v4-mapped), family (4 or 6), side of the opening packet, state. Then follow
-the scratchpads: column ``nf.field`` for ``class Session``, ``nf.name.field`` for a further named session."""
+(addresses 16 bytes in network order, IPv4 as v4-mapped), family (4 or 6), side of the opening packet, state. The
+scratchpads follow: column ``nf.field`` for ``class Session``, ``nf.name.field`` for a further named session."""
 
 
 @dataclass(frozen=True)

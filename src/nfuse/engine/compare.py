@@ -16,7 +16,7 @@ from nfuse.packet.view import PacketView
 class Sent(NamedTuple):
     """A packet as it left."""
 
-    index: int
+    number: int
     ts: int
     link: int
     side: int
@@ -111,9 +111,10 @@ def table_difference(first: NDArray[np.void], second: NDArray[np.void], names: t
     for row, (one, other) in enumerate(zip(first, second, strict=False)):
         if one.tobytes() == other.tobytes():
             continue
-        for column in first.dtype.names or ():
+        columns = first.dtype.names or ()
+        label = f"session {one['number']}" if "number" in columns else f"record {row}"
+        for column in columns:
             if not np.array_equal(one[column], other[column]):
-                label = f"row {row}" if column == "number" or "number" not in first.dtype.names else one["number"]
                 lines.append(f"  {label}, {column}: {names[0]} {one[column]}, {names[1]} {other[column]}")
         if len(lines) > 10:
             break

@@ -1,7 +1,7 @@
 """The driver: runs a chain over an input, with any engine.
 
-``receive -> parse -> direction -> fragment stage -> engine (split at control input) -> send``. All engines are driven by
-this loop and see the same packets in the same order.
+``receive -> parse -> direction -> fragment stage -> engine (split at control input) -> send``. This loop drives all
+engines: they see the same packets in the same order.
 """
 
 from __future__ import annotations
@@ -132,7 +132,8 @@ class Feed:
     def process(self, burst: Burst) -> Iterator[NDArray[np.int32]]:
         """Run a burst of parsed packets; yield what leaves, piece by piece (each to be sent before the next)."""
         piece = max(1, (burst.capacity - burst.n) // self._most)
-        used, stamps = burst.used, burst.desc["ts"][: burst.n].copy()
+        desc: Any = burst.desc
+        used, stamps = burst.used, desc["ts"][: burst.n].copy()
         for changes, start, stop in self._schedule.split(stamps):
             for change in changes:
                 self._engine.control(change)
@@ -154,7 +155,8 @@ def _send(outputs: list[Output], burst: Burst, order: NDArray[np.int32]) -> None
     if len(outputs) == 1:
         outputs[0].send(burst, order)
     elif outputs:
-        side = burst.desc["side"][order]
+        desc: Any = burst.desc
+        side = desc["side"][order]
         for number, output in enumerate(outputs):
             output.send(burst, np.ascontiguousarray(order[side == number]))
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -30,7 +32,7 @@ class _Feed:
         self.next = 0
         self.ended = count == 0
         if count:
-            desc = self.burst.desc[:count]
+            desc: Any = self.burst.desc[:count]
             desc["side"] = self.side
             desc["inport"] = self.side
             self.keys = np.maximum(np.maximum.accumulate(desc["ts"]), self._clock)

@@ -45,7 +45,7 @@ class Schedule:
             if change.at_packet is not None:
                 at = max(0, change.at_packet - self._packets)
             else:
-                at = int(np.searchsorted(clock, change.at_time, side="left"))
+                at = int(np.searchsorted(clock, np.int64(change.at_time or 0), side="left"))
             if at < count:
                 due.setdefault(at, []).append(change)
             else:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from typing import Any
 
 import numpy as np
 
@@ -85,7 +86,8 @@ class Stages:
             count = min(count, self._limit - self.received)
             burst.n = count
         self.received += count
-        self.received_bytes += int(burst.desc["wire"][:count].sum(dtype=np.int64))
+        desc: Any = burst.desc
+        self.received_bytes += int(desc["wire"][:count].sum(dtype=np.int64))
         return count
 
     def finish(self) -> dict[tuple[str, str], int]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 from nfuse.chain.spec import Chain
 from nfuse.engine.api import Control, Engine
@@ -80,10 +81,10 @@ class _Runner:
         sent: list[Sent] = []
         for order in self.feed.process(self.burst):
             for index in order.tolist():
-                desc = self.burst.desc[index]
+                desc: Any = self.burst.desc[index]
                 made = index >= self.burst.n
-                values = (int(desc[name]) for name in ("ts", "link", "side", "wire"))
-                sent.append(Sent(-1 if made else index, *values, self.burst.frame(index)))
+                ts, link, side, wire = (int(desc[name]) for name in ("ts", "link", "side", "wire"))
+                sent.append(Sent(-1 if made else index, ts, link, side, wire, self.burst.frame(index)))
         return sent
 
 
@@ -92,13 +93,13 @@ def copy_burst(source: Burst, target: Burst) -> None:
     target.reset()
     count = source.n
     for index in range(count):
-        desc = source.desc[index]
+        desc: Any = source.desc[index].copy()
         frame = read_bytes(int(desc["addr"]), int(desc["len"]))
         at = frame_at(target.buffer.address + target.used) - HEADROOM + int(desc["room"])
         write_bytes(at, frame)
         target.used = at + len(frame) - target.buffer.address
+        desc["addr"] = at
         target.desc[index] = desc
-        target.desc[index]["addr"] = at
     target.n = count
 
 
@@ -131,7 +132,7 @@ def verify(
         for filled in stages:
             frames = [filled.frame(index) for index in range(filled.n)]
             first, second = (runner.run(filled) for runner in runners)
-            result.translated += sum(one.index >= 0 and one.frame != frames[one.index] for one in first)
+            result.translated += sum(one.number >= 0 and one.frame != frames[one.number] for one in first)
             result.difference = _compare_step(first, second, runners, done)
             if result.difference is not None:
                 break
@@ -162,17 +163,17 @@ def _compare_step(first: list[Sent], second: list[Sent], runners: list[_Runner],
         one = first[position] if position < len(first) else None
         other = second[position] if position < len(second) else None
         if one == other:
-            last = max(last, one.index if one else 0)
+            last = max(last, one.number if one else 0)
             continue
-        if one is None or other is None or one.index != other.index:
-            indexes = [sent.index for sent in (one, other) if sent is not None and sent.index >= 0]
+        if one is None or other is None or one.number != other.number:
+            indexes = [sent.number for sent in (one, other) if sent is not None and sent.number >= 0]
             text = "\n".join(
                 f"  {name}: {_describe(sent, done)}" for name, sent in zip(names, (one, other), strict=True)
             )
             return Difference(done + min(indexes, default=last), "order", text + _counted(runners))
-        index = one.index if one.index >= 0 else last
+        index = one.number if one.number >= 0 else last
         lines = frame_difference(one, other, names) + _traced(runners, index, one, other)
-        made = "  (made in answer to it)\n" if one.index < 0 else ""
+        made = "  (made in answer to it)\n" if one.number < 0 else ""
         return Difference(done + index, "frame", made + lines)
     text = _counted(runners)
     return Difference(done + last, "counters", text) if text else None
@@ -181,7 +182,7 @@ def _compare_step(first: list[Sent], second: list[Sent], runners: list[_Runner],
 def _describe(sent: Sent | None, done: int) -> str:
     if sent is None:
         return "nothing more leaves"
-    which = "a made packet" if sent.index < 0 else f"packet {done + sent.index}"
+    which = "a made packet" if sent.number < 0 else f"packet {done + sent.number}"
     return f"{which} leaves next ({len(sent.frame)} bytes, {sent.frame[:48].hex()}...)"
 
 

@@ -254,12 +254,12 @@ class ReferenceEngine:
             if seat.reached:
                 for column, value in place.columns(seat).items():
                     row[column] = value
-        return row[()]
+        return row[()]  # type: ignore[return-value]
 
 
 def _put_back(burst: Burst, index: int, packet: Packet) -> None:
     """Write a packet's bytes back to where it came from; a pushed header lies in the head room."""
-    desc = burst.desc[index]
+    desc: Any = burst.desc[index]
     address = int(desc["addr"]) + int(packet.desc["room"]) - int(desc["room"])
     write_bytes(address, bytes(packet.data))
     kept = packet.desc

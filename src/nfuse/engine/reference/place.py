@@ -240,7 +240,7 @@ class Place:
             row["src"], row["dst"] = octets(entry.ip_src), octets(entry.ip_dst)
             row["sport"], row["dport"], row["proto"] = entry.sport, entry.dport, entry.proto
             row["family"] = entry.ip_src.version
-        self._log.append(row[()])
+        self._log.append(row[()])  # type: ignore[arg-type]
 
 
 class Event:
