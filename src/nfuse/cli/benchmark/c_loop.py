@@ -41,13 +41,13 @@ class CLoop:
     Args:
         library: What :func:`build` gave.
         capacity: Sessions that the table is laid out for.
-        session_bytes: Bytes of a flow control block: those of nfuse, so that the caches see the same.
+        session_bytes: Bytes of a flow control block of nfuse; here whole cache lines, at least as many.
     """
 
     def __init__(self, library: ctypes.CDLL, capacity: int, session_bytes: int) -> None:
         self._library = library
         buckets = sized(2 * capacity)
-        self.session_bytes = max(session_bytes, library.chain1_session_size())
+        self.session_bytes = -(-max(session_bytes, library.chain1_session_size()) // 64) * 64
         self._table = Arena(library.chain1_table_size(), "C table")
         self._index = Arena(buckets * BUCKET, "C index")
         self._pool = Arena((capacity + 2) * self.session_bytes, "C sessions")

@@ -151,7 +151,7 @@ def steady(
         clock = Clock()
         loaded = Loaded(name, chain1(max(1024, flows + flows // 8)))
         warm(loaded)
-        size = size or int(getattr(loaded.engine, "session_bytes", 0))
+        size = size or int(loaded.engine.plan.size)  # type: ignore[attr-defined]
         first.restore(clock.next(flows))
         begin = time.perf_counter_ns()
         loaded.run(first)
