@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 VIP = "203.0.113.80"
 TRAFFIC = (
-    "gen:?packets={packets}&flows=2000&size=64&proto=mixed&dport=80&seed=1&rate=1e6"
+    "gen:?packets={packets}&flows=2000&size=64&proto=mixed&seed=1&rate=1e6"
     "&inside=10.0.0.0/16&outside=203.0.113.80/31"
 )
 PROOF = 20_000
@@ -33,7 +33,7 @@ def demo_chain() -> Chain:
         MazuNat(public="198.51.100.0/28", inside="10.0.0.0/8")
         >> Maglev(vip=f"{VIP}/32", backends=[f"192.168.7.{host}:8080" for host in range(1, 6)])
         >> Monitor()
-        >> IPFilter(rules=["drop udp any -> 192.168.7.3", "reject tcp 10.0.0.7 -> any"]),
+        >> IPFilter(rules=["drop udp any -> 192.168.7.3", "drop tcp any -> 203.0.113.81 22"]),
         name="demo",
     )
 

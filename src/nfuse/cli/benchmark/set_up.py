@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ipaddress
 import statistics
 import time
 from typing import Any
@@ -77,14 +78,16 @@ def overlapping_rules(count: int, seed: int = 7) -> list[str]:
     ports = ["any", "80", "443", "53", "1024-65535", "0-1023", "8000-8999", "22", "123", "5000-5010"]
     out = []
     for _ in range(count):
-        a, b, c, length = (*random.integers(0, 256, 3), random.integers(10, 33))
-        source = f"10.{a}.{b}.{c}/{length}"
-        last = random.integers(64, 128)
-        target = f"203.0.{random.integers(112, 116)}.{last}/{random.integers(20, 33)}"
+        source = _prefix(10 << 24 | int(random.integers(0, 1 << 24)), int(random.integers(10, 33)))
+        target = _prefix(int(VIP) ^ int(random.integers(0, 1024)), int(random.integers(20, 33)))
         proto = ("tcp", "udp")[random.integers(0, 2)]
         sport, dport = ports[random.integers(0, 10)], ports[random.integers(0, 10)]
         out.append(f"allow {proto} {source} {sport} -> {target} {dport}")
     return out
+
+
+def _prefix(address: int, length: int) -> str:
+    return str(ipaddress.IPv4Network((address, length), strict=False))
 
 
 def filter_cost(rules: int = 10_000, flows: int = 200_000) -> dict[str, Any]:
