@@ -11,6 +11,7 @@ import numpy as np
 
 import nfuse
 from nfuse.memory.arena import Arena
+from nfuse.memory.raw import violations
 from nfuse.nf import abi
 from nfuse.nf.abi import Fault
 from nfuse.nf.base import NF
@@ -131,6 +132,7 @@ class Both:
         if name == "on_tick":
             arguments = (self.native.address, context["elapsed"], 0, 0, self.X)
         result = int(getattr(self.module, name)(*arguments))
+        assert violations()[0] == 0  # counted with NFUSE_CHECK=1
         outcome: Any = ("fault", -result) if result < 0 else result
         if result > 0 and not name.startswith("event_"):
             outcome = self.info.reasons[result - 1]

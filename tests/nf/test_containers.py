@@ -91,10 +91,10 @@ def test_deleting_leaves_no_trace(state):
     made.clear()
     for key in (1, 2, 3, 4):
         made[key] = key
-    before = state.arena.bytes.tobytes()[:4096]
+    before = state.arena.bytes[:4096].tobytes()
     made.delete(4)
     made[4] = 4
-    assert state.arena.bytes.tobytes()[:4096] == before
+    assert state.arena.bytes[:4096].tobytes() == before
     with pytest.raises(ContainerFault):
         made[5] = 1
     with pytest.raises(ContainerFault):
