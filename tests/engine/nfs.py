@@ -589,3 +589,94 @@ class Turncoat(NF):
     @fifth.then
     def open(self, flow):
         flow.modify(ip_ttl=41, dport=99)
+
+
+class Stubborn(NF):
+    """An event whose condition would fault if it were still looked at after it has fired."""
+
+    class State:
+        opened: u32
+        ended: u32
+
+    class Session:
+        n: i64
+
+    def on_flow(self, pkt, flow):
+        self.opened += flow.initiator
+
+    def on_packet(self, pkt, flow):
+        flow.n += 1
+
+    @event
+    def soon(self, flow):
+        return 6 // (3 - flow.n) > 5
+
+    @soon.then
+    def note(self, flow):
+        self.alert("soon")
+
+    def on_end(self, flow):
+        self.ended += flow.initiator
+
+
+class Runner(NF):
+    """A state function that goes when something else is recorded, and comes back by a later event."""
+
+    traffic = tcp | udp
+
+    class Session:
+        n: u16
+        plain: u16
+        chosen: u16
+
+    def on_flow(self, pkt, flow):
+        flow.modify(ip_ecn=1)
+        flow.run(self.choose)
+
+    def on_packet(self, pkt, flow):
+        flow.n += 1
+        flow.plain += 1
+
+    def choose(self, pkt, flow):
+        flow.n += 1
+        flow.chosen += 1
+
+    @event
+    def third(self, flow):
+        return flow.n == 3
+
+    @third.then
+    def record(self, flow):
+        flow.modify(ip_ecn=2)
+
+    @event
+    def fifth(self, flow):
+        return flow.n == 5
+
+    @fifth.then
+    def again(self, flow):
+        flow.run(self.choose)
+
+    @event
+    def seventh(self, flow):
+        return flow.n == 7
+
+    @seventh.then
+    def back(self, flow):
+        flow.run(self.on_packet)
+
+
+class Fragile(NF):
+    """Its on_change faults where a parameter says so; later NFs have read what it had recorded."""
+
+    traffic = ipv4 & (tcp | udp)
+    bad: u8 = 0
+
+    def on_flow(self, pkt, flow):
+        flow.modify(ip_dst=FRAGILE, ip_dscp=7)
+
+    def on_change(self, flow):
+        flow.modify(ip_dst=FRAGILE, ip_dscp=8 // (1 - self.bad))
+
+
+FRAGILE = ip_address("10.66.0.1")

@@ -48,6 +48,9 @@ TEST_NFS: list[Any] = [
     lambda: nfs.Picket(),
     lambda: nfs.Rewriter(),
     lambda: nfs.Turncoat(),
+    lambda: nfs.Stubborn(),
+    lambda: nfs.Runner(),
+    lambda: nfs.Fragile(),
 ]
 
 BACKENDS = ["10.9.0.1:8080", "10.9.0.2:8080", "10.9.0.3:9000"]
@@ -77,6 +80,7 @@ CHANGES: dict[str, list[dict[str, Any]]] = {
     "Rerouter": [{"second": "10.8.0.9"}],
     "Maglev": [{"down": BACKENDS[:1]}, {"down": BACKENDS}, {"draining": BACKENDS[1:2]}],
     "MazuNat": [{"public": "192.0.2.30"}],
+    "Fragile": [{"bad": 1}, {"bad": 0}, {"bad": 2}],
     "Snat": [{"public": "192.0.2.99"}],
     "IPFilter": [{"rules": ["drop udp any -> any 53"]}, {"default": "reject"}],
 }

@@ -8,7 +8,7 @@ from ipaddress import ip_address
 import pytest
 from tests.engine import frames as f
 from tests.engine.conversation import Talk, need
-from tests.engine.nfs import TUNNEL_A, TUNNEL_B, Tunnel, TunnelEnd
+from tests.engine.nfs import TUNNEL_A, TUNNEL_B, Fragile, Reader, Rewriter, Runner, Spinner, Stubborn, Tunnel, TunnelEnd
 
 from nfuse import (
     NF,
@@ -838,3 +838,45 @@ class PerSource(NF):
 
     def on_packet(self, pkt, flow):
         flow.source.n += 1
+
+
+def test_s04_disarmed_event_is_not_looked_at(engine):
+    """A condition is evaluated only while it is armed (or repeated): it can't fault once it has fired."""
+    talk = Talk(engine, Stubborn(), [u()] * 6)
+    assert (len(talk.lines), talk.drops, len(talk.result.logs)) == (6, {}, 1)
+
+
+def test_flow_run_is_part_of_the_record(engine):
+    """A handler that records anything replaces all that its NF recorded, the chosen state function too."""
+    talk = Talk(engine, Runner(), [u()] * 9)
+    row = talk.result.flows[0]
+    assert (row["runner.chosen"], row["runner.plain"]) == (3 + 2, 2 + 2)  # chosen, on_packet, chosen, on_packet
+
+
+def test_s06_fault_unsets_fields(engine):
+    """A fault in on_change records a drop in place of all else: later NFs that read a field are told."""
+    back = f.udp("10.66.0.1", 53, A, 1)
+    talk = Talk(engine, Fragile() >> Reader(), [u(), u(), back], [Control("fragile", {"bad": 1}, at_packet=1)])
+    assert talk.result.flows["reader.told"].tolist() == [1]
+    assert sum(talk.drops.values()) == 2  # a drop holds both ways
+
+
+def test_on_end_initiator(engine):
+    """Outside a packet, flow.initiator is true."""
+    talk = Talk(engine, Stubborn(), [u(), (5000, u(V, 7, B, 9))])
+    assert talk.result.states["stubborn"] == {"opened": 2, "ended": 1}
+
+
+def test_s01_keyed_at_the_entry(engine):
+    """Stores of stateless NFs change the packet, not what its session is keyed by."""
+    talk = Talk(engine, Rewriter() >> Count(), [u(dport=7, ttl=2), u(dport=7, ttl=2)])
+    assert talk.lines == ["udp 10.77.0.1:1 > 203.0.113.5:9 ttl 2"] * 2
+    row = talk.result.flows[0]
+    assert (len(talk.result.flows), row["dport"], bytes(row["src"])[12:]) == (1, 7, bytes([10, 0, 0, 1]))
+
+
+def test_endless_loop(engine):
+    """A loop beyond its budget is a fault."""
+    talk = Talk(engine, Spinner(), [u(data=bytes(1000)), u(data=bytes(3))])
+    assert len(talk.lines) == 1
+    assert list(talk.drops.values()) == [1]
