@@ -190,7 +190,8 @@ class ReferenceEngine:
         side = int(packet.desc["side"]) if self.chain.two_sided else 0
         trip = Trip(packet, self._clock or 0, error=packet.error, later=packet.later)
         if packet.flags & F_IP:
-            flow = packet.quoted_tuple().mirror() if packet.error else packet.tuple()
+            flow = packet.quoted_tuple().mirror() if packet.error else trip.entry
+            assert flow is not None
             session, opening = self._sessions.find(Key(side, flow))
             if session is not None and self._is_over(session, opening, trip):
                 session = None

@@ -51,6 +51,7 @@ class Call:
         place: Gives the opening tuple at the NF's place.
         drop: Reason given to ``pkt.drop``, or "".
         reply: Kind given to ``pkt.reply``, or "".
+        flow: The flow as handlers that record nothing see it; made when it is first asked for.
     """
 
     def __init__(
@@ -63,6 +64,7 @@ class Call:
         self.place = place
         self.drop = ""
         self.reply = ""
+        self.flow: FlowFacade | None = None
 
 
 class Place:
@@ -141,7 +143,7 @@ class Place:
         handler = self._handlers.get(f"run_{chosen}" if chosen else "on_packet")
         if handler is None:
             return
-        arguments = (call.pkt,) if call.seat is None else (call.pkt, self._flow(call))
+        arguments = (call.pkt,) if call.seat is None else (call.pkt, self._plain_flow(call))
         try:
             handler(self.instance.facade, *arguments)
         except Fault as fault:
@@ -155,7 +157,9 @@ class Place:
         if not seat.armed[number] and not event.repeat:
             return False
         try:
-            true = bool(self._handlers.names[f"event_{event.name}"](self.instance.facade, call.pkt, self._flow(call)))
+            true = bool(
+                self._handlers.names[f"event_{event.name}"](self.instance.facade, call.pkt, self._plain_flow(call))
+            )
         except Fault as fault:
             raise Dropped(self.node.name, self._reason(fault)) from None
         fired = true and seat.armed[number]
@@ -183,7 +187,14 @@ class Place:
 
     def _flow(self, call: Call, place: Tuple = NO_TUPLE) -> FlowFacade:
         assert call.seat is not None
-        return FlowFacade(self.info, self._values(call.seat), call.trip.opening, place._asdict())
+        known = None if place is NO_TUPLE else place._asdict()
+        return FlowFacade(self.info, self._values(call.seat), call.trip.opening, known)
+
+    def _plain_flow(self, call: Call) -> FlowFacade:
+        """The flow of handlers that record nothing: one for all of them."""
+        if call.flow is None:
+            call.flow = self._flow(call)
+        return call.flow
 
     def _values(self, seat: Seat) -> dict[str, dict[str, Any]]:
         return {

@@ -115,6 +115,7 @@ class Session:
         fins: TCP: FIN seen leaving, by direction (0 opening).
         closing: TCP: RST, or both FINs.
         ended: It is over.
+        key: Key of the opening direction.
     """
 
     number: int
@@ -134,10 +135,8 @@ class Session:
     closing: bool = False
     ended: bool = False
 
-    @property
-    def key(self) -> Key:
-        """The key of the opening direction."""
-        return Key(self.side, self.entry)
+    def __post_init__(self) -> None:
+        self.key = Key(self.side, self.entry)
 
     @property
     def state(self) -> int:
