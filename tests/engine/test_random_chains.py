@@ -85,6 +85,8 @@ CHANGES: dict[str, list[dict[str, Any]]] = {
     "IPFilter": [{"rules": ["drop udp any -> any 53"]}, {"default": "reject"}],
 }
 
+SHORT = Timeouts(tcp_new=2, tcp_established=30, tcp_closing=1, udp_new=2, udp=8, icmp=1, other_new=2)
+
 CLASSES = [tcp, udp, ipv4, ipv6, icmp, tcp & (dport == 80), ip.src == "10.0.0.0/31", ~udp]
 
 
@@ -121,14 +123,7 @@ def chains(draw: Any) -> Chain:
     return Chain(
         draw(graphs()),
         capacity=draw(st.sampled_from([64, 64, 5, 2])),
-        timeouts=draw(
-            st.sampled_from(
-                [
-                    Timeouts(),
-                    Timeouts(tcp_new=2, tcp_established=30, tcp_closing=1, udp_new=2, udp=8, icmp=1, other_new=2),
-                ]
-            )
-        ),
+        timeouts=draw(st.sampled_from([Timeouts(), SHORT])),
         unmatched=draw(st.sampled_from(["pass", "pass", "drop"])),
         malformed=draw(st.sampled_from(["drop", "drop", "pass"])),
         mtu=draw(st.sampled_from([None, None, 68])),
@@ -154,7 +149,7 @@ def cases(draw: Any) -> tuple[Chain, list[Step], list[Control]]:
 
 @pytest.mark.parametrize("engine", [name for name in ENGINES if name != "reference"])
 @settings(
-    max_examples=EXAMPLES if not JIT else max(4, EXAMPLES // 10),
+    max_examples=EXAMPLES if not JIT else max(1, EXAMPLES // 50),  # compiled, each chain takes seconds to build
     suppress_health_check=list(HealthCheck),
     print_blob=True,
 )
@@ -164,6 +159,43 @@ def test_engines_agree(engine: str, case: tuple[Chain, list[Step], list[Control]
     frames = converse(chain, drawn)
     result = verify(chain, lambda: SidedInput(frames, most), ("reference", need(engine)), control, packets=64)
     assert result.identical, f"{chain}\n{chain.settings()}\n{control}\n{result}"
+
+
+def large() -> Chain:
+    """The chain of the benchmark, small."""
+    graph = (
+        MazuNat(public=["192.0.2.20", "192.0.2.21"], inside=Prefix("10.0.0.0/24"), ports="2000-2009")
+        >> Maglev(vip=Prefix("203.0.113.5/32"), backends=BACKENDS, size=13)
+        >> Monitor()
+        >> IPFilter(rules=RULES)
+    )
+    return Chain(graph, capacity=16, timeouts=SHORT)
+
+
+def mixed() -> Chain:
+    """Events, faults, coarser sessions, payload, answers."""
+    graph = nfs.Meter() >> nfs.Snat() >> nfs.Hops() >> nfs.Sources() >> nfs.Rerouter() >> nfs.Reader() >> nfs.Picky()
+    return Chain(graph >> nfs.Scrubber() >> nfs.Turncoat() >> nfs.Clock(), capacity=16, timeouts=SHORT)
+
+
+def sided() -> Chain:
+    """Two sides, branches, a tunnel, ordinary Python."""
+    ways = branch((tcp, nfs.Rejecter() >> nfs.Chooser()), (udp, nfs.Tunnel() >> nfs.Meter() >> nfs.TunnelEnd()))
+    return Chain(
+        nfs.Picket() >> ways >> nfs.Interpreted() >> nfs.Ledger() >> nfs.Painter(), two_sided=True, capacity=16
+    )
+
+
+@pytest.mark.parametrize("engine", [name for name in ENGINES if name != "reference"])
+@pytest.mark.parametrize("make", [large, mixed, sided])
+@settings(max_examples=max(5, EXAMPLES // 2), suppress_health_check=list(HealthCheck))
+@given(drawn=st.lists(steps, min_size=20, max_size=60), most=st.sampled_from([3, 64]))
+def test_fixed_chains_on_random_traffic(engine: str, make: Any, drawn: list[Step], most: int) -> None:
+    """The same for three larger chains that stay the same, so that they are compiled once."""
+    chain = make()
+    frames = converse(chain, drawn)
+    result = verify(chain, SidedInput(frames, most), ("reference", need(engine)), packets=64)
+    assert result.identical, str(result)
 
 
 @settings(max_examples=max(10, EXAMPLES // 3), suppress_health_check=list(HealthCheck))

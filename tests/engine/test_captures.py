@@ -1,0 +1,48 @@
+"""Real captures: every engine gives what the reference engine gives, and translation happens where it can."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from tests.engine.conversation import need
+from tests.engine.nfs import Listener
+
+from nfuse import Chain, Prefix, ipv4, tcp, udp
+from nfuse.engine.driver import ENGINES, run
+from nfuse.engine.verify import verify
+from nfuse.nf.library import IPFilter, Maglev, MazuNat, Monitor
+from nfuse.packet.view import PacketView
+from nfuse.port.memory import ListOutput
+
+
+def chain_1() -> Chain:
+    """NAT, load balancer, monitor, filter, so that each IPv4 flow is translated."""
+    return Chain(
+        MazuNat(public=["198.18.7.1", "198.18.7.2"], inside=Prefix("0.0.0.0/0"))
+        >> Maglev(vip=Prefix("0.0.0.0/0"), backends=["10.9.9.1:80", "10.9.9.2:80"], ports="80-80", size=13)
+        >> Monitor()
+        >> IPFilter(rules=["drop udp any -> any 123"])
+    )
+
+
+def files(captures: Path) -> list[Path]:
+    return sorted(path for path in captures.iterdir() if path.suffix in (".pcap", ".pcapng"))
+
+
+def translatable(path: Path) -> bool:
+    """Whether a capture holds unfragmented IPv4 TCP or UDP."""
+    sink = ListOutput()
+    run(Chain(Listener()), str(path), sink, "reference")
+    return any(
+        (ipv4 & (tcp | udp)).matches(view) and not view.flags & 1024 and view.malformed == ""
+        for view in (PacketView(bytearray(data), ts, link) for ts, data, link, _ in sink.records)
+    )
+
+
+@pytest.mark.parametrize("engine", [name for name in ENGINES if name != "reference"])
+def test_captures(captures: Path, engine: str) -> None:
+    for path in files(captures):
+        result = verify(chain_1(), str(path), ("reference", need(engine)))
+        assert result.identical, f"{path.name}: {result}"
+        assert result.translated or not translatable(path), path.name
