@@ -20,7 +20,7 @@ def main() -> None:
         source, target = sys.argv[1:]
     else:
         source, target = str(folder / "in.pcap"), str(folder / "out.pcap")
-        run(Chain([]), "gen:?flows=20&packets=500&seed=3&proto=mixed", source)  # an empty chain only copies
+        run(Chain(Monitor()), "gen:?flows=20&packets=500&seed=3&proto=mixed", source)  # a Monitor changes nothing
 
     result = run(chain, source, target)
 

@@ -12,6 +12,7 @@ from typing import Any
 from nfuse.chain.spec import Chain
 from nfuse.cli.benchmark.chain1 import VIP, chain1
 from nfuse.engine.driver import run
+from nfuse.nf.library import Monitor
 
 TRAFFIC = "gen:?flows=1000&packets={packets}&size=64&proto=udp&inside=10.0.0.0/16&outside=203.0.113.80/32&dport=80"
 
@@ -20,7 +21,7 @@ def capture_to_capture(packets: int = 2_000_000, rounds: int = 3) -> dict[str, A
     """Measure chain 1 from capture to capture, and dpkt on a part of the same capture."""
     with tempfile.TemporaryDirectory(prefix="nfuse-bench-", dir=_memory()) as folder:
         source, target = Path(folder) / "in.pcap", Path(folder) / "out.pcap"
-        run(Chain([]), TRAFFIC.format(packets=packets), str(source))
+        run(Chain(Monitor()), TRAFFIC.format(packets=packets), str(source))
         seconds = []
         for number in range(rounds + 1):
             result = run(chain1(1 << 16), str(source), str(target))

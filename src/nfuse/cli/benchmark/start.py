@@ -11,6 +11,8 @@ import time
 from pathlib import Path
 from typing import Any
 
+import nfuse
+
 CHAIN = """chain:
   - MazuNat: {public: 198.18.0.0/28, inside: 10.0.0.0/8}
   - Maglev: {vip: 203.0.113.80/32, backends: [192.168.0.1:8080, 192.168.0.2:8080]}
@@ -30,7 +32,8 @@ def start_up(rounds: int = 3) -> dict[str, Any]:
         folder = Path(name)
         (folder / "chain1.yaml").write_text(CHAIN)
         (folder / "other.yaml").write_text(OTHER)
-        environment = {**os.environ, "NFUSE_CACHE": str(folder / "cache")}
+        here = str(Path(nfuse.__file__).resolve().parents[1])  # the same nfuse, wherever it runs from
+        environment = {**os.environ, "NFUSE_CACHE": str(folder / "cache"), "PYTHONPATH": here}
         capture = str(folder / "in.pcap")
 
         def seconds(*arguments: str) -> float:
