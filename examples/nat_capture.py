@@ -1,7 +1,7 @@
 """Translate a capture: hosts in 10.0.0.0/8 leave under one public address; replies find their way back.
 
-`python examples/nat_capture.py` makes a capture of its own; `python examples/nat_capture.py IN.pcap OUT.pcap` translates
-yours.
+`python examples/nat_capture.py` makes a capture of its own;
+`python examples/nat_capture.py IN.pcap OUT.pcap` translates yours.
 """
 
 import sys
