@@ -50,9 +50,10 @@ def command(packets: int, no_proof: bool) -> int:
     say(f"chain: {chain}")
     _introduce(chain)
     say()
+    say("compiling (only once: a second start finds the code in the cache) ...")
     result, source = _run(chain, packets)
     chain_seconds = result.run_seconds - source.seconds
-    say(f"compiled: ready after {result.compile_seconds:.2f} s (a second start finds the code in the cache)")
+    say(f"ready after {result.compile_seconds:.2f} s")
     say(
         f"processed: {count(result.counters['packets_in'])} packets in {chain_seconds:.3f} s on one core: "
         f"{rate(result.counters['packets_in'] / chain_seconds)}, "
@@ -93,7 +94,7 @@ def _run(chain: Chain, packets: int) -> tuple[RunResult, Any]:
     from nfuse.engine.driver import run
     from nfuse.port.registry import open_input
 
-    with progress_bar("compiling (the second start finds the code in the cache)"):
+    with progress_bar("compiling"):
         begin = time.perf_counter()
         run(demo_chain(), TRAFFIC.format(packets=packets), limit=64)  # whatever compiles at its first call does so here
         compiling = time.perf_counter() - begin

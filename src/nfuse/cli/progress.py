@@ -32,9 +32,9 @@ def progress_bar(what: str, quiet: bool = False) -> Iterator[Progress | None]:
         TimeRemainingColumn(),
     )
     with Bar(*columns, console=Console(stderr=True), transient=True, refresh_per_second=8) as bar:
-        task = bar.add_task(what, total=None, packets=0)
+        task = bar.add_task("compiling", total=None, packets=0)  # until the first packets are through
 
         def advance(packets: int, position: int, size: int) -> None:
-            bar.update(task, completed=position, total=size or None, packets=packets)
+            bar.update(task, description=what, completed=position, total=size or None, packets=packets)
 
         yield advance
