@@ -330,7 +330,7 @@ class Tested(NF):
 
     def on_end(self, flow):
         flow.source.flows -= 1
-        flow.first = flow.ip_src == flow.ip_dst
+        flow.first = flow.ip_src == flow.ip_dst or flow.initiator
 
     def on_change(self, flow):
         flow.decap("ipip")
@@ -346,7 +346,8 @@ class Tested(NF):
     assert both.call("run_slow", SYN).result == "slow"
     both.call("on_packet", DATA)
     both.call("on_change")
-    assert both.call("on_end").sessions["source"]["flows"] == 65534
+    ended = both.call("on_end", initiator=False).sessions
+    assert (ended["source"]["flows"], ended["flow"]["first"]) == (65534, True)
 
 
 def test_tick():

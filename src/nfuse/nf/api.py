@@ -111,6 +111,8 @@ class Api(ApiCalls):
         name = node.attr
         if name in FLOW_METHODS:
             return Value("call", const=("flow", name), what=f"`flow.{name}`")
+        if name == "initiator" and self.role == "on_end":
+            return truth(True)  # no packet: the flow is seen from its opener
         if name == "initiator":
             self.effects.set("initiator")
             return Value("bool", "(load64(X + CX_INITIATOR) != 0)", stable=True)

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 from nfuse.nf import arithmetic
 from nfuse.nf.abi import LOOP_BUDGET, Fault
 from nfuse.nf.base import events_of
-from nfuse.nf.facade import FacadeFault, PacketFacade
+from nfuse.nf.facade import FacadeFault, FlowFacade, PacketFacade
 from nfuse.nf.handler import PARAMETERS
 from nfuse.nf.source import MISSING, Source, read
 
@@ -301,7 +301,7 @@ def _fault_line(error: BaseException, file: str) -> int:
     return line
 
 
-def _entry(function: FunctionType, form: tuple[str, ...], budget: _Budget, ordinary: bool) -> Handler:
+def _entry(function: FunctionType, role: str, form: tuple[str, ...], budget: _Budget, ordinary: bool) -> Handler:
     file = function.__code__.co_filename
 
     def call(self: Any, *arguments: Any) -> Any:
@@ -312,6 +312,8 @@ def _entry(function: FunctionType, form: tuple[str, ...], budget: _Budget, ordin
             given = arguments if len(arguments) == 2 else (None, *arguments)
         else:
             given = arguments[:1]
+        if role == "on_end" and isinstance(given[-1], FlowFacade):
+            object.__setattr__(given[-1], "_initiator", True)  # no packet: the flow is seen from its opener
         if not ordinary:
             return function(self, *given)
         packets = [part for part in given if isinstance(part, PacketFacade)]
@@ -341,7 +343,7 @@ def interpret(info: NFInfo) -> Interpreted:
         count = function.__code__.co_argcount - 1
         forms = (("pkt",),) if info.stateless and role == "on_packet" else PARAMETERS[role]
         form = next((form for form in forms if len(form) == count), forms[0])
-        found.names[name] = _entry(made, form, maker.budget, ordinary)
+        found.names[name] = _entry(made, role, form, maker.budget, ordinary)
 
     for role in info.handlers:
         add(role, getattr(cls, role), role)
