@@ -156,7 +156,7 @@ class Unit:
         coarse = [name for name, key in declared.items() if not is_five_tuple(key)]
         if len(declared) - len(coarse) > 1:
             raise self.class_error(self.cls, "session", "the five-tuple is one session", "remove the second")
-        start = -(-4 * len(coarse) // 8) * 8
+        start = 4 * len(coarse)
         self.scratch = Layout({}, start)
         for name, key in declared.items():
             if name in RESERVED_FLOW:

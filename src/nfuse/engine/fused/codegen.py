@@ -179,7 +179,7 @@ class Generator:
         w = self.w
         with w.function("end(X, number)", "End a session: on_end of its NFs in chain order, then free what it holds."):
             w("fcb = fcb_of(X, number)", "states = load64(X + STATES)", f"matched = load32(fcb + MATCHED)")
-            w("set_entry(X, number)")
+            w("set_entry(X, number)", "opening = load64(X + CX_INITIATOR)", "store64(X + CX_INITIATOR, 1)")
             for plan in self.plan.nodes:
                 if plan.stateless:
                     continue
@@ -199,7 +199,7 @@ class Generator:
                             f"block_release(load64(load64(X + BLOCKS) + {8 * (plan.index * 8 + k)}), "
                             f"load32(fcb + {plan.scratch + 4 * k}) // {stride_of(plan, k) // 8}, load64(X + NOW_MS))"
                         )
-            w("release(X, number)", "count(X, C_ENDED)", "return i64(0)")
+            w("store64(X + CX_INITIATOR, opening)", "release(X, number)", "count(X, C_ENDED)", "return i64(0)")
 
     def _expire(self) -> None:
         w = self.w
@@ -381,7 +381,7 @@ class Generator:
         per_packet = self._replies(plan, handlers)
         if recorded:
             with w.block(f"if verdict == 0 and load16(fcb + {plan.local} + L_DROP)" + (" and reply == 0:" if per_packet else ":")):
-                w(f"reply = load8(fcb + {plan.local} + L_REPLY)")
+                w(f"reply = load8(fcb + {plan.local} + L_MORE) & L_REPLY")
         if per_packet or recorded:
             with w.block("if reply:"):
                 w(f"send_back_{side}(X, P, reply, {position})")
@@ -408,7 +408,7 @@ class Generator:
                             w("store64(X + TAKEN, 1)", "count_drop(X, R_TABLE_FULL)", "return i64(1)")
                         w(f"number = create(X, P, {side}, {self.plan.size})")
                         w("store64(X + CURRENT, number)", "fcb = fcb_of(X, number)", "ext = ext_of(X, number)")
-                        w(f"store32(fcb + {cold} + SEEN_GEN, load64(X + GEN))")
+                        w("store32(fcb + SEEN_GEN, load64(X + GEN))")
                         for b in range(len(self.plan.chain.branches)):
                             w(f"store8(fcb + {self.plan.sel + b}, sel_{b})")
                         w("set_entry(X, number)")
@@ -509,6 +509,9 @@ class Generator:
                 with w.block(f"if resume == 0 or start != {position} or resume <= {k + 1}:"):
                     with w.block(f"if resume == {k + 1} and start == {position}:"):
                         w("fired = i64(1)")
+                    if not repeat:
+                        with w.block(f"elif armed(X, fcb, {event}) == 0:"):
+                            w("fired = i64(0)")
                     with w.block("else:"):
                         self._announce(plan, f"event_{name}")
                         w(f"fired = {self._call(plan, f'event_{name}')}")
@@ -634,10 +637,13 @@ class Generator:
             if effects is None or effects.logs:
                 w("set_entry(X, load64(X + CURRENT))")
             self._announce(plan, f"event_{name}")
-            w(f"fired = {self._call(plan, f'event_{name}')}")
+            with w.block(f"if {int(repeat)} or armed(X, fcb, {event}):"):
+                w(f"fired = {self._call(plan, f'event_{name}')}")
+            with w.block("else:"):
+                w("fired = i64(0)")
             with w.block("if fired < 0:"):
                 w(f"count_fault(X, {plan.index}, -fired, 1)", "return i64(1)")
-            with w.block(f"if fired and armed(X, fcb, {event}):"):
+            with w.block("if fired" + (f" and armed(X, fcb, {event}):" if repeat else ":")):
                 w("store64(X + CARRY, r)")
                 for before in held:
                     w(f"c = apply_record(X, P, fcb, ext, {before.index}, opening)")
@@ -674,7 +680,7 @@ class Generator:
                     w("refresh(X, fcb, number, load8(fcb + PCLASS), load8(fcb + STATE))")
                 if not self.original:
                     with w.block(
-                        "if number and special == 0 and load32(fcb + GEN_OF + 4 * side) != load64(X + GEN) "
+                        "if number and special == 0 and load8(fcb + QUICK) >> side & 1 == 0 "
                         "and load64(X + NEVER_QUICK) == 0:"
                     ):
                         w("consolidate(X, fcb, ext_of(X, number))")
@@ -709,7 +715,7 @@ class Generator:
                     w("end(X, number)", "count(X, C_EXPIRED)", "value = i64(0)", "number = i64(0)")
                 with w.block("elif value & 3 == 0 and tcp & 0x12 == 2 and load8(fcb + STATE) & ST_CLOSING:"):
                     w("end(X, number)", "count(X, C_REOPENED)", "value = i64(0)", "number = i64(0)")
-                with w.block("elif load32(fcb + %d + SEEN_GEN) != load64(X + GEN):" % self.plan.cold):
+                with w.block("elif load32(fcb + SEEN_GEN) != load64(X + GEN):"):
                     w("see_changes(X, fcb, load64(X + GEN))")
             w("opening = i64(value & 3 == 0)")
             if self.two_sided:
@@ -843,7 +849,8 @@ class Generator:
             with w.block("if flags & F_TCP:"):
                 w("tcp = load8(load64(P + ADDR) + load16(P + L4) + 13)")
             with w.block(
-                "if same and load32(fcb + GEN_OF + 4 * side) == gen and load64(fcb + DEADLINE) > ms and tcp & 0x12 != 2:"
+                "if same and load32(fcb + SEEN_GEN) == gen and load8(fcb + QUICK) >> side & 1 "
+                "and load64(fcb + DEADLINE) > ms and tcp & 0x12 != 2:"
             ):
                 w("number = value >> 2", "opening = 1 - kind", "fast += 1")
                 w("store64(X + CURRENT, number)", "store64(X + CX_INITIATOR, opening)", "store64(X + CX_REVERSE, side)")

@@ -30,11 +30,11 @@ from nfuse.engine.fused.context import (
     FLAGS,
     FORCE_SLOW,
     GEN,
-    GEN_OF,
     HIDDEN,
     KEY_O,
     L_DROP,
     L_MASK,
+    L_MORE,
     L_REPLY,
     L_WRONG,
     N_LOCAL,
@@ -45,7 +45,9 @@ from nfuse.engine.fused.context import (
     PENDING,
     NEVER_QUICK,
     PLACES,
+    QUICK,
     REACHED,
+    SEEN_GEN,
     SESSION_MASK,
     TUPLE_OUT,
     TUPLE_TEMP,
@@ -105,11 +107,13 @@ def consolidate(X, fcb, ext):
     if load64(X + FORCE_SLOW) or load64(X + NEVER_QUICK):
         flags |= FL_NEVER_QUICK
     store8(fcb + FLAGS, flags)
+    quick = i64(0)
     for side in range(2):
-        store32(fcb + GEN_OF + 4 * side, 0)
         opening = i64(side == opener)
         if flags & FL_NEVER_QUICK == 0 and ready(X, fcb, side, opening, nodes, wrong):
-            store32(fcb + GEN_OF + 4 * side, load64(X + GEN))
+            quick |= 1 << side
+    store8(fcb + QUICK, quick)
+    store32(fcb + SEEN_GEN, load64(X + GEN))
     counter = load64(X + COUNTERS) + C_CONSOLIDATED
     store64(counter, load64(counter) + 1)
 
@@ -172,7 +176,7 @@ def add_forward(X, fcb, ext, node, side, T):
     local = load64(N + N_LOCAL)
     if local == 0:
         return i64(0)
-    if load8(fcb + local + L_WRONG):
+    if load8(fcb + local + L_MORE) & L_WRONG:
         return i64(1)
     point = load64(N + N_POINT + 32 * side)
     mask = load16(fcb + local + L_MASK)
@@ -197,7 +201,7 @@ def add_inverse(X, fcb, ext, node, side, R, before):
     """Consolidate the inverse of one NF's record; `R` is the tuple of the other direction at its place and moves on."""
     N = node_of(X, node)
     local = load64(N + N_LOCAL)
-    if local == 0 or load8(fcb + local + L_WRONG):
+    if local == 0 or load8(fcb + local + L_MORE) & L_WRONG:
         return
     mask = load16(fcb + local + L_MASK) & 15
     if mask == 0:
@@ -239,7 +243,7 @@ def ready(X, fcb, side, opening, nodes, wrong):
             return False
         local = load64(node_of(X, node) + N_LOCAL)
         if local and load16(fcb + local + L_DROP):
-            if load8(fcb + local + L_REPLY):
+            if load8(fcb + local + L_MORE) & L_REPLY:
                 return False
             store8(fcb + DROP_OF + side, node + 1)
             return True

@@ -216,22 +216,24 @@ FAULT_SLOTS: Final = 1024
 # The first 27 bytes are those of nfuse.flow.header; STATE holds the bits ST_*.
 FLAGS: Final = 27
 """u8, bits FL_*."""
-GEN_OF: Final = 28
-"""Two u32, by direction of travel: the generation for which the consolidated record holds, 0 for none."""
-DROP_OF: Final = 36
+SEEN_GEN: Final = 28
+"""u32: generation of the control input that the session has seen."""
+DROP_OF: Final = 32
 """Two u8, by direction of travel: 1 + node whose recorded drop comes first, 0 for none."""
-PCLASS: Final = 38
+PCLASS: Final = 34
 """u8: 0 TCP, 1 UDP, 2 ICMP, 3 other."""
-MATCHED: Final = 40
+QUICK: Final = 35
+"""u8, bit by direction of travel: its packets may take the fast path (while SEEN_GEN is the generation of now)."""
+MATCHED: Final = 36
 """u32: bit per node: its traffic class took the session."""
-KEY_O: Final = 44
+KEY_O: Final = 40
 """14 bytes: the opener's key (IPv4). IPv6 keys lie in the extension."""
-KEY_R: Final = 58
+KEY_R: Final = 54
 """14 bytes: the replies' key."""
-KEY_OLD: Final = 72
+KEY_OLD: Final = 68
 """14 bytes: one old reply key after a re-route."""
 KEY_STRIDE: Final = 14
-HOT_SIZE: Final = 88
+HOT_SIZE: Final = 82
 
 ST_REPLIED: Final = 1
 ST_CONFIRMED: Final = 2
@@ -260,10 +262,8 @@ REACHED: Final = 0
 PENDING: Final = 4
 """u32: bit per node: on_change is due."""
 DISARMED: Final = 8
-"""u32: bit per event: it has fired."""
-SEEN_GEN: Final = 12
-"""u32: generation of the control input that the session has seen."""
-COLD_SIZE: Final = 16
+"""u32, in chains with events: bit per event: it has fired."""
+COLD_SIZE: Final = 8
 
 # -------------------------------------------------------------------------------------------------- extension (IPv6)
 
@@ -283,13 +283,16 @@ L_MASK: Final = 0
 """u16: recorded fields."""
 L_DROP: Final = 2
 """u16: reason number, or 0x8000 | line for a fault."""
-L_REPLY: Final = 4
+L_MORE: Final = 4
+"""u8: bits 0-3 the reply that goes with the drop, then ``L_ENCAP``, ``L_DECAP``, ``L_WRONG``."""
+L_REPLY: Final = 15
+L_ENCAP: Final = 16
+L_DECAP: Final = 32
+L_WRONG: Final = 64
+"""A recorded address is of the wrong family."""
 L_RUN: Final = 5
-L_HEADER: Final = 6
-"""u8: 1 encap recorded, 2 decap recorded."""
-L_WRONG: Final = 7
-"""u8: 1 if a recorded address is of the wrong family."""
-L_SIZE: Final = 8
+"""u8: 1 + number of the chosen state function, 0 for on_packet."""
+L_SIZE: Final = 6
 
 # ------------------------------------------------------------------------------------------ node table, 512 bytes each
 

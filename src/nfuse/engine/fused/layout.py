@@ -161,6 +161,15 @@ def stage(plan: NodePlan, chain: Chain, side: int) -> Stage:
     return Stage(modifies, touches, barrier)
 
 
+def extent(info: NFInfo) -> tuple[int, int]:
+    """Return the bytes that an NF's scratchpad really takes, and its alignment."""
+    slots = info.session.slots.values()
+    ends = [slot.offset + slot.kind.size for slot in slots]
+    aligns = [slot.kind.align for slot in slots]
+    blocks = len(info.coarse)
+    return max([4 * blocks, *ends]), max([4 if blocks else 1, *aligns])
+
+
 class _Room:
     """Hands out offsets, aligned."""
 
@@ -210,9 +219,9 @@ def plan_chain(chain: Chain) -> ChainPlan:
             points[side].append(PlacedPoint(point, record, values, values6, others))
     for plan in sorted(nodes, key=lambda p: not p.per_packet):
         if not plan.stateless:
-            plan.scratch_size = plan.info.session.size
-            plan.scratch = hot.take(plan.scratch_size, 8) if plan.scratch_size else hot.at
-    cold = hot.take(COLD_SIZE, 4)
+            plan.scratch_size, align = extent(plan.info)
+            plan.scratch = hot.take(plan.scratch_size, align) if plan.scratch_size else hot.at
+    cold = hot.take(COLD_SIZE + (4 if events else 0), 4)
     sel = hot.take(len(chain.branches), 1) if chain.branches else 0
     for plan in nodes:
         if not plan.records:

@@ -14,14 +14,15 @@ from nfuse.engine.fused.context import (
     FL_SIDE,
     FL_V6,
     FLAGS,
-    GEN_OF,
     HIDDEN,
     KEY_O,
     L_DROP,
-    L_HEADER,
+    L_DECAP,
+    L_ENCAP,
     L_MASK,
-    L_REPLY,
+    L_MORE,
     L_RUN,
+    L_SIZE,
     L_WRONG,
     MATCHED,
     N_ENCAP,
@@ -38,6 +39,7 @@ from nfuse.engine.fused.context import (
     PCLASS,
     PENDING,
     PUSHED,
+    QUICK,
     R_FAMILY,
     R_HEAD_ROOM,
     R_TOO_LONG,
@@ -67,6 +69,7 @@ from nfuse.memory.raw import (
     store16,
     store32,
     store64,
+    zero,
 )
 from nfuse.nf.abi import (
     CX_PLACE,
@@ -202,12 +205,12 @@ def walk_tuple(X, fcb, ext, node, T, depth):
         lo = value_lo(N, fcb, ext, field)
         if field > 1 or is_v4(hi, lo) == is_v4(field_hi(T, field), field_lo(T, field)):
             set_field(T, field, hi, lo)
-    header = load8(record + L_HEADER)
+    header = load8(record + L_MORE)
     stack = load64(X + HIDDEN)
-    if header & 2 and depth:
+    if header & L_DECAP and depth:
         depth -= 1
         copy(T, stack + depth * TUPLE_SIZE, TUPLE_SIZE)
-    if header & 1:
+    if header & L_ENCAP:
         copy(stack + depth * TUPLE_SIZE, T, TUPLE_SIZE)
         depth += 1
         at = fcb + load64(N + N_ENCAP)
@@ -267,9 +270,6 @@ def commit(X, fcb, ext, node, M):
     if local == 0:
         return
     record = fcb + local
-    run = load32(M + MAT_RUN)
-    if run:
-        store8(record + L_RUN, run)
     if load32(M + MAT_RECORDED) == 0:
         return
     v6 = load8(fcb + FLAGS) & FL_V6
@@ -302,11 +302,10 @@ def commit(X, fcb, ext, node, M):
             keep_old(X, N, fcb, ext, field)
     store16(record + L_MASK, mask)
     store16(record + L_DROP, load32(M + MAT_DROP))
-    store8(record + L_REPLY, load32(M + MAT_REPLY))
-    store8(record + L_WRONG, wrong)
-    header = i64(0)
+    store8(record + L_RUN, load32(M + MAT_RUN))
+    more = load32(M + MAT_REPLY) | (L_WRONG if wrong else 0)
     if load32(M + MAT_ENCAP):
-        header |= 1
+        more |= L_ENCAP
         at = fcb + load64(N + N_ENCAP)
         store64(at, load64(M + MAT_ENCAP_SRC))
         store64(at + 8, load64(M + MAT_ENCAP_SRC + 8))
@@ -315,10 +314,10 @@ def commit(X, fcb, ext, node, M):
         store8(at + 32, load64(M + MAT_ENCAP_TTL))
         store8(at + 33, load64(M + MAT_ENCAP_TOS))
     if load32(M + MAT_DECAP):
-        header |= 2
-    store8(record + L_HEADER, header)
+        more |= L_DECAP
+    store8(record + L_MORE, more)
     store8(fcb + FLAGS, load8(fcb + FLAGS) | FL_CHANGED | FL_REKEY)
-    store64(fcb + GEN_OF, 0)
+    store8(fcb + QUICK, 0)
     if changed:
         mark_readers(X, fcb, node, changed)
 
@@ -362,10 +361,10 @@ def record_fault(X, fcb, node, line):
     """Record a drop for a session whose on_flow or on_change faulted."""
     local = load64(node_of(X, node) + N_LOCAL)
     record = fcb + local
-    store64(record, 0)
+    zero(record, L_SIZE)
     store16(record + L_DROP, FAULT_BIT | (line & 0x7FFF))
     store8(fcb + FLAGS, load8(fcb + FLAGS) | FL_CHANGED | FL_REKEY)
-    store64(fcb + GEN_OF, 0)
+    store8(fcb + QUICK, 0)
 
 
 @native
@@ -447,10 +446,10 @@ def apply_record(X, P, fcb, ext, node, opening):
         return i64(0)
     record = fcb + local
     mask = load16(record + L_MASK)
-    header = load8(record + L_HEADER)
+    header = load8(record + L_MORE)
     error = load32(P + P_FLAGS) & F_ICMP_ERROR
     if opening:
-        if load8(record + L_WRONG):
+        if header & L_WRONG:
             return i64(1 + R_FAMILY)
         while mask:
             field = ctz(mask)
@@ -461,12 +460,12 @@ def apply_record(X, P, fcb, ext, node, opening):
                     return i64(1 + R_FAMILY)
             else:
                 apply_other_field(P, field, value)
-        if header & 2:
+        if header & L_DECAP:
             pop_header(X, P)
-        if header & 1:
+        if header & L_ENCAP:
             return push_header(X, P, fcb + load64(N + N_ENCAP))
         return i64(0)
-    if header & 1:
+    if header & L_ENCAP:
         pop_header(X, P)
     mask &= 15
     if mask:
@@ -496,8 +495,8 @@ def load_old(N, fcb, ext, field, T):
 
 @native
 def armed(X, fcb, event):
-    """Tell whether an event of a session is armed."""
-    return (load32(fcb + load64(X + COLD) + DISARMED) >> event) & 1 == 0
+    """Tell whether an event of a session is armed: 1 or 0."""
+    return ~(load32(fcb + load64(X + COLD) + DISARMED) >> event) & 1
 
 
 @native

@@ -31,6 +31,7 @@ from nfuse.engine.fused.context import (
     ORDER,
     ORDER_COUNT,
     PENDING,
+    QUICK,
     R_MTU,
     REACHED,
     SEEN_GEN,
@@ -175,7 +176,7 @@ def drop_recorded(X, node, dropped):
 def see_changes(X, fcb, gen):
     """The session meets control input that it has not seen: on_change is due at the NFs whose parameters changed."""
     cold = fcb + load64(X + COLD)
-    seen = load32(cold + SEEN_GEN)
+    seen = load32(fcb + SEEN_GEN)
     matched = load32(fcb + MATCHED) & load32(cold + REACHED)
     pending = load32(cold + PENDING)
     nodes = load64(X + NODES)
@@ -186,4 +187,5 @@ def see_changes(X, fcb, gen):
                 pending |= i64(1) << node
         node += 1
     store32(cold + PENDING, pending)
-    store32(cold + SEEN_GEN, gen)
+    store32(fcb + SEEN_GEN, gen)
+    store8(fcb + QUICK, 0)
