@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import signal
 
 import numpy as np
 import pytest
@@ -131,3 +132,17 @@ def test_schedule_against_one_packet_at_a_time(stamps, cuts, due):
     edges = sorted({0, len(stamps), *(cut for cut in cuts if cut < len(stamps))})
     pieces = [b - a for a, b in itertools.pairwise(edges)]
     assert events(pieces) == events([1] * len(stamps))
+
+
+def test_ctrl_c_stops_after_the_burst_in_hand():
+    def progress(packets, position, size):
+        if packets == 4:
+            signal.raise_signal(signal.SIGINT)
+
+    before = signal.getsignal(signal.SIGINT)
+    sink = ListOutput()
+    result = run(Chain(Meter()), ListInput([u(n) for n in range(9)]), sink, "reference", progress=progress, packets=2)
+    assert result.interrupted
+    assert result.conserved
+    assert len(sink.frames) == 4
+    assert signal.getsignal(signal.SIGINT) is before

@@ -188,7 +188,7 @@ def sided() -> Chain:
 
 @pytest.mark.parametrize("engine", [name for name in ENGINES if name != "reference"])
 @pytest.mark.parametrize("make", [large, mixed, sided])
-@settings(max_examples=max(5, EXAMPLES // 2), suppress_health_check=list(HealthCheck))
+@settings(max_examples=max(5, EXAMPLES // 4), suppress_health_check=list(HealthCheck))
 @given(drawn=st.lists(steps, min_size=20, max_size=60), most=st.sampled_from([3, 64]))
 def test_fixed_chains_on_random_traffic(engine: str, make: Any, drawn: list[Step], most: int) -> None:
     """The same for three larger chains that stay the same, so that they are compiled once."""

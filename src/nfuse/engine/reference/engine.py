@@ -56,6 +56,7 @@ class ReferenceEngine:
         self._traveller = Traveller(chain, self._places, self._sessions)
         for place in self._places:
             place.instance.start()
+        chain.attach(self)
 
     # ------------------------------------------------------------------------------------------- what an engine is
 
