@@ -40,7 +40,7 @@ _HOMES: dict[str, tuple[str, ...]] = {
 
 _HOME_OF = {name: module for module, names in _HOMES.items() for name in names}
 
-__all__ = sorted([*_HOME_OF, "__version__"])  # noqa: PLE0605
+__all__ = sorted([*_HOME_OF, "__version__"])
 
 if TYPE_CHECKING:
     from nfuse.chain.errors import ChainError as ChainError
@@ -80,21 +80,21 @@ if TYPE_CHECKING:
     from nfuse.nf.errors import CompileError as CompileError
     from nfuse.nf.parameters import ParameterError as ParameterError
     from nfuse.nf.types import Address as Address
+    from nfuse.nf.types import IpIpHeader as IpIpHeader
     from nfuse.nf.types import IPv4Address as IPv4Address
     from nfuse.nf.types import IPv6Address as IPv6Address
-    from nfuse.nf.types import IpIpHeader as IpIpHeader
     from nfuse.nf.types import Mac as Mac
     from nfuse.nf.types import PortRange as PortRange
     from nfuse.nf.types import Prefix as Prefix
     from nfuse.nf.types import boolean as boolean
+    from nfuse.nf.types import i8 as i8
     from nfuse.nf.types import i16 as i16
     from nfuse.nf.types import i32 as i32
     from nfuse.nf.types import i64 as i64
-    from nfuse.nf.types import i8 as i8
+    from nfuse.nf.types import u8 as u8
     from nfuse.nf.types import u16 as u16
     from nfuse.nf.types import u32 as u32
     from nfuse.nf.types import u64 as u64
-    from nfuse.nf.types import u8 as u8
 
 
 def __getattr__(name: str) -> Any:

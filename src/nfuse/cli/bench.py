@@ -81,7 +81,8 @@ def _packets(flows: tuple[int, ...], rounds: int, proto: str, quick: bool) -> li
         say("no C compiler, or no bench/chain1.c: the C loop is left out", error=True)
     numbers = flows or ((1_000, 10_000) if quick else (1_000, 100_000, 1_000_000))
     engines = ("fused", "original")
-    return [steady(number, 1 if quick else rounds, library, engines, proto) for number in numbers]
+    least = 1 << 14 if quick else 1 << 18
+    return [steady(number, 1 if quick else rounds, library, engines, proto, least=least) for number in numbers]
 
 
 def _setup(flows: tuple[int, ...], rounds: int, proto: str, quick: bool) -> dict[str, Any]:

@@ -17,8 +17,7 @@ if TYPE_CHECKING:
 
 VIP = "203.0.113.80"
 TRAFFIC = (
-    "gen:?packets={packets}&flows=2000&size=64&proto=mixed&seed=1&rate=1e6"
-    "&inside=10.0.0.0/16&outside=203.0.113.80/31"
+    "gen:?packets={packets}&flows=2000&size=64&proto=mixed&seed=1&rate=1e6&inside=10.0.0.0/16&outside=203.0.113.80/31"
 )
 PROOF = 20_000
 """Packets over which the demonstration compares the compiled chain with its NFs run one by one."""

@@ -125,6 +125,7 @@ def steady(
     engines: tuple[str, ...] = ("fused",),
     proto: str = "udp",
     seed: int = 1,
+    least: int = 1 << 18,
 ) -> dict[str, Any]:
     """Measure subsequent packets at a number of flows.
 
@@ -135,6 +136,7 @@ def steady(
         engines: Which engines.
         proto: ``tcp``, ``udp`` or ``mixed``.
         seed: Of the flows' order.
+        least: Packets in memory, unless twice the flows are more.
 
     Returns:
         By engine and for ``"c"``: ns a packet; ``"equal_output"``: whether C loop and engine gave the same bytes.
@@ -142,7 +144,7 @@ def steady(
     random = np.random.default_rng(seed)
     tuples = flow_tuples(flows, int(VIP), proto=proto)
     first = Packets(frames_of(tuples, syn=True), random.permutation(flows))
-    count = max(1 << 18, 2 * flows)
+    count = max(least, 2 * flows)
     packets = Packets(frames_of(tuples), random.integers(0, flows, count))
     result: dict[str, Any] = {"flows": flows, "packets": count, "rounds": rounds}
     outputs: dict[str, NDArray[np.uint8]] = {}
