@@ -880,3 +880,12 @@ def test_endless_loop(engine):
     talk = Talk(engine, Spinner(), [u(data=bytes(1000)), u(data=bytes(3))])
     assert len(talk.lines) == 1
     assert list(talk.drops.values()) == [1]
+
+
+def test_s09_encapsulated_error(engine):
+    """What an ICMP error is at the entry it stays, whatever the chain pushes onto it: it refreshes nothing."""
+    error = f.icmp_error(V, V, u(V, 53, A, 1)[14:])  # about a packet of the other direction
+    talk = Talk(engine, Tunnel(), [(100, u()), (101, error)])
+    assert talk.counters["sessions_created"] == 1
+    assert len(talk.lines) == 2
+    assert talk.result.flows["deadline"].tolist() == [100_000 + 120_000]
