@@ -21,7 +21,7 @@ compiled = pytest.mark.skipif(not JIT or CHECK, reason="measures compiled code")
 
 @pytest.mark.parametrize("proto", ["tcp", "udp", "mixed"])
 def test_frames_have_right_checksums(proto: str) -> None:
-    ether = pytest.importorskip("scapy.layers.l2").Ether
+    ether = pytest.importorskip("scapy.all").Ether
     for frame in frames_of(flow_tuples(6, int(VIP), first=12345, proto=proto), syn=True):
         packet = ether(frame.tobytes())
         del packet["IP"].chksum
@@ -30,7 +30,7 @@ def test_frames_have_right_checksums(proto: str) -> None:
 
 
 def test_ipv6_frames_have_right_checksums() -> None:
-    ether = pytest.importorskip("scapy.layers.l2").Ether
+    ether = pytest.importorskip("scapy.all").Ether
     for frame in as_ipv6(frames_of(flow_tuples(4, int(VIP)))):
         packet = ether(frame.tobytes())
         del packet["UDP"].chksum

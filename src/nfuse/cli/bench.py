@@ -38,6 +38,7 @@ _HEADINGS = {
 @click.option("--core", type=click.IntRange(min=0), help="The core to run on (default: the last).")
 @click.option("--quick", is_flag=True, help="Smaller numbers everywhere: to see that it works.")
 @options.JSON
+@click.option("--markdown", is_flag=True, help="Print the result as the README's table.")
 def command(
     what: str,
     parts: tuple[str, ...],
@@ -47,28 +48,34 @@ def command(
     core: int | None,
     quick: bool,
     as_json: bool,
+    markdown: bool,
 ) -> int:
     """Measure chain 1 (NAT -> load balancer -> monitor -> firewall) beside a C loop, --no-consolidate and dpkt."""
     from nfuse.cli.benchmark import machine
 
     pinned = machine.pin(core)
     facts: dict[str, Any] = {"benchmark": what, "machine": machine.describe(), "core": pinned}
-    if not as_json:
+    quiet = as_json or markdown
+    if not quiet:
         about = facts["machine"]
         versions = f"Python {about['python']}, Numba {about['numba']}, nfuse {about['commit']}"
         say(f"{about['processor']}, core {pinned}; {versions}")
     code = OK
     for part in parts or PARTS:
-        if not as_json:
+        if not quiet:
             say()
             say(_HEADINGS[part])
         facts[part] = _PARTS[part](tuple(flows), rounds, proto, quick)
-        if not as_json:
+        if not quiet:
             say(_SHOWN[part](facts[part]))
         if part == "packets" and any(row.get("equal_output") is False for row in facts[part]):
             code = DIFFERENT
     if as_json:
         say(json.dumps(facts, indent=2))
+    elif markdown:
+        from nfuse.cli.benchmark.markdown import section
+
+        say(section(facts))
     return code
 
 
