@@ -93,7 +93,14 @@ if JIT:
         cast (``i64``) the result of each arithmetic operation that can wrap. It is compiled at its first call and
         cached on disk where the cache folder can be written.
         """
-        options = {**_OPTIONS, "no_cpython_wrapper": True, "no_cfunc_wrapper": True}
+        return _native(function, False)
+
+    def inlined(function: F) -> F:
+        """Compile as :func:`native`, always inlined: for what runs per packet, where a call would cost more."""
+        return _native(function, True)
+
+    def _native(function: F, inline: bool) -> F:
+        options = {**_OPTIONS, "no_cpython_wrapper": True, "no_cfunc_wrapper": True, "forceinline": inline}
         made = _cached(lambda cache: numba.njit(cache=cache, **options)(function))
         made.__class__ = _Native
         return made  # type: ignore[no-any-return]
@@ -121,3 +128,5 @@ else:
     def native(function: F) -> F:
         """Return the function unchanged: ``NFUSE_JIT=0`` runs the data path as plain Python."""
         return function
+
+    inlined = native

@@ -20,7 +20,10 @@ from nfuse.engine.fused.context import FAR, FAR_HANDLERS, FAR_NAMES, FAR_SHARED,
 from nfuse.engine.fused.keys import key_words, stride_of
 from nfuse.engine.fused.layout import ChainPlan, NodePlan, PlacedPoint
 
-BATCH = 64
+INLINED = ("fast_0", "fast_1", "look_far", "look_near")
+NEAR, FAR_AHEAD = 12, 24
+"""How many packets ahead of the one in hand its session, and before that its bucket of the index, is prefetched. Rolling
+ahead beats whole batches: a processor follows some dozen misses at a time and drops what goes beyond."""
 
 HEADER = '''"""Generated: the data path of one chain."""
 
@@ -85,7 +88,8 @@ class Writer:
     @contextmanager
     def function(self, head: str, doc: str) -> Iterator[None]:
         """Add a native function."""
-        self("", "", "@entry" if head.partition("(")[0] in FAR_NAMES else "@native")
+        name = head.partition("(")[0]
+        self("", "", "@entry" if name in FAR_NAMES else "@inlined" if name in INLINED else "@native")
         with self.block(f"def {head}:"):
             self(f'"""{doc}"""')
             yield
@@ -144,6 +148,8 @@ class Generator:
             self.inline = False
         self._finish()
         self._handle()
+        if not self.original:
+            self._look_ahead()
         self._process()
         return self.w.text()
 
@@ -662,10 +668,11 @@ class Generator:
     def _finish(self) -> None:
         w = self.w
         with w.function(
-            "finish(X, P, index, status, side, tcp)",
+            "finish(X, P, index, status, side, flags)",
             "After the NFs: reply key, protocol state, output; consolidation; then the packets that were made.",
         ):
-            w("number = load64(X + CURRENT)", "flags = load32(P + FLAGS)")
+            w("# flags: TCP flags << 32 | the descriptor's flags, both as at the entry", "tcp = flags >> 32")
+            w("number = load64(X + CURRENT)")
             w("special = flags & (F_LATER | F_ICMP_ERROR)", "opening = load64(X + CX_INITIATOR)")
             with w.block("if status == 0 and too_long(X, P):"):
                 w("count_drop(X, R_MTU)", "status = i64(1)")
@@ -717,6 +724,8 @@ class Generator:
                     w("end(X, number)", "count(X, C_REOPENED)", "value = i64(0)", "number = i64(0)")
                 with w.block("elif load32(fcb + SEEN_GEN) != load64(X + GEN):"):
                     w("see_changes(X, fcb, load64(X + GEN))")
+            with w.block("if number == 0 and flags & (F_IP4 | F_IP6):"):
+                w("keep_entry_key(X, P)")
             w("opening = i64(value & 3 == 0)")
             if self.two_sided:
                 w("side = load8(P + SIDE)", "reverse = side")
@@ -745,7 +754,7 @@ class Generator:
                 w("count(X, C_UNMATCHED)")
                 with w.block("if status == 0 and load64(X + ON_UNMATCHED):"):
                     w("count_drop(X, R_UNMATCHED)", "status = i64(1)")
-            w("finish(X, P, index, status, side, tcp)", "return i64(0)")
+            w("finish(X, P, index, status, side, flags | tcp << 32)", "return i64(0)")
 
     def _process(self) -> None:
         w = self.w
@@ -756,10 +765,6 @@ class Generator:
                 "descs = load64(X + DESCS)",
                 "pool = load64(X + POOL)",
                 "exts = load64(X + EXT)",
-                "index4 = load64(X + INDEX4)",
-                "mask4 = load64(X + MASK4)",
-                "index6 = load64(X + INDEX6)",
-                "mask6 = load64(X + MASK6)",
                 "wheel = load64(X + WHEEL)",
                 "gen = load64(X + GEN)",
                 "now = load64(X + NOW)",
@@ -769,31 +774,36 @@ class Generator:
                 "bytes_out = i64(0)",
                 "sent = i64(0)",
                 "fast = i64(0)",
-                "batch = start",
             )
             with w.block("if load64(X + STARTED) == 0 and stop > start:"):
                 w("store64(X + STARTED, 1)", "now = load64(descs + start * DESC_SIZE + TS)", "store64(X + NOW, now)")
                 w("ms = now // 1000000", "store64(X + NOW_MS, ms)", "next_ms = (ms + 1) * 1000000")
                 if ticking:
                     w("tick(X, 1)")
-            with w.block("while batch < stop:"):
-                w(f"last = min(batch + {BATCH}, stop)")
+            if not self.original:
+                with w.block(f"for index in range(start, min(start + {FAR_AHEAD}, stop)):"):
+                    w("look_far(X, descs + index * DESC_SIZE)")
+                with w.block(f"for index in range(start, min(start + {NEAR}, stop)):"):
+                    w("look_near(X, descs + index * DESC_SIZE)")
+            with w.block("for index in range(start, stop):"):
+                w("P = descs + index * DESC_SIZE")
                 if not self.original:
-                    self._look_ahead()
-                with w.block("for index in range(batch, last):"):
-                    w("P = descs + index * DESC_SIZE", "bytes_in += load32(P + WIRE)", "ts = load64(P + TS)")
-                    with w.block("if ts > now:"):
-                        w("now = ts", "store64(X + NOW, now)")
-                        with w.block("if now >= next_ms:"):
-                            w("ms = now // 1000000", "next_ms = (ms + 1) * 1000000", "store64(X + NOW_MS, ms)")
-                    if ticking:
-                        w("tick(X, 0)")
-                    with w.block("if load64(wheel + W_NEXT) <= ms:"):
-                        w("expire(X)")
-                    if not self.original:
-                        self._try_fast(pushes)
-                    w("handle(X, P, index)")
-                w("batch = last")
+                    with w.block(f"if index + {FAR_AHEAD} < stop:"):
+                        w(f"look_far(X, P + {FAR_AHEAD} * DESC_SIZE)")
+                    with w.block(f"if index + {NEAR} < stop:"):
+                        w(f"look_near(X, P + {NEAR} * DESC_SIZE)")
+                w("bytes_in += load32(P + WIRE)", "ts = load64(P + TS)")
+                with w.block("if ts > now:"):
+                    w("now = ts", "store64(X + NOW, now)")
+                    with w.block("if now >= next_ms:"):
+                        w("ms = now // 1000000", "next_ms = (ms + 1) * 1000000", "store64(X + NOW_MS, ms)")
+                if ticking:
+                    w("tick(X, 0)")
+                with w.block("if load64(wheel + W_NEXT) <= ms:"):
+                    w("expire(X)")
+                if not self.original:
+                    self._try_fast(pushes)
+                w("handle(X, P, index)")
             w(
                 "counters = load64(X + COUNTERS)",
                 "store64(counters + C_IN, load64(counters + C_IN) + stop - start)",
@@ -807,24 +817,24 @@ class Generator:
     def _look_ahead(self) -> None:
         w = self.w
         size, ext = self.plan.size, self.plan.ext_size
-        with w.block("for index in range(batch, last):"):
-            w("P = descs + index * DESC_SIZE", "flags = load32(P + FLAGS)", "store32(P + HASH, 0)")
+        with w.function("look_far(X, P)", "Hash the key of a packet to come and prefetch its bucket of the index."):
+            w("flags = load32(P + FLAGS)", "store32(P + HASH, 0)")
             with w.block("if flags & (F_IP4 | F_IP6):"):
                 w("h = packet_hash(P)", "store64(P + USER, h)")
                 with w.block("if flags & F_IP4:"):
-                    w("prefetch(bucket(index4, mask4, h))")
+                    w("prefetch(bucket(load64(X + INDEX4), load64(X + MASK4), h))")
                 with w.block("else:"):
-                    w("prefetch(bucket(index6, mask6, h))")
-        with w.block("for index in range(batch, last):"):
-            w("P = descs + index * DESC_SIZE", "flags = load32(P + FLAGS)")
+                    w("prefetch(bucket(load64(X + INDEX6), load64(X + MASK6), h))")
+        with w.function("look_near(X, P)", "Find what is probably the session of a packet to come and prefetch it."):
+            w("flags = load32(P + FLAGS)")
             with w.block("if flags & F_IP4:"):
-                w("value = candidate(index4, mask4, load64(P + USER))", "store32(P + HASH, value)")
-                w(f"fcb = pool + (value >> 2) * {size}")
+                w("value = candidate(load64(X + INDEX4), load64(X + MASK4), load64(P + USER))", "store32(P + HASH, value)")
+                w(f"fcb = load64(X + POOL) + (value >> 2) * {size}")
                 for line in range(0, min(size, 192), 64):
                     w(f"prefetch(fcb + {line})" if line else "prefetch(fcb)")
             with w.block("elif flags & F_IP6:"):
-                w("value = candidate(index6, mask6, load64(P + USER))", "store32(P + HASH, value)")
-                w(f"fcb = pool + (value >> 2) * {size}", f"ext = exts + (value >> 2) * {ext}")
+                w("value = candidate(load64(X + INDEX6), load64(X + MASK6), load64(P + USER))", "store32(P + HASH, value)")
+                w(f"fcb = load64(X + POOL) + (value >> 2) * {size}", f"ext = load64(X + EXT) + (value >> 2) * {ext}")
                 w("prefetch(fcb)", "prefetch(fcb + 64)", "prefetch(ext)", "prefetch(ext + 64)")
 
     def _try_fast(self, pushes: bool) -> None:
@@ -861,7 +871,7 @@ class Generator:
                 with w.block("else:"):
                     w("status = fast_1(X, P, fcb, ext, opening)")
                 with w.block("if status >= 10:"):
-                    w("finish(X, P, index, status - 10, side, tcp)")
+                    w("finish(X, P, index, status - 10, side, flags | tcp << 32)")
                 with w.block("elif status == 0:"):
                     with w.block("if too_long(X, P):"):
                         w("count_drop(X, R_MTU)")

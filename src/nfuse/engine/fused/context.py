@@ -117,6 +117,8 @@ HIDDEN: Final = 848
 """Address of scratch space for NODES + 1 tuples that pushed headers hide."""
 BLOCK_KEY: Final = 856
 """56 bytes: key of a coarser session that is being looked up."""
+ENTRY_KEY: Final = 928
+"""40 bytes: key of the packet in hand at the entry, while it has no session."""
 OWN_TABLES: Final = 912
 """Address of the addresses of the NFs' own tables, i64 by node (without consolidation)."""
 OWN_MASK: Final = 920

@@ -37,7 +37,6 @@ class NodePlan:
     needs_l4: bool
     modifies: frozenset[str]
     records: bool
-    may_drop: bool
     encap: bool
     decap: bool
     replies: bool
@@ -123,14 +122,23 @@ def describe(node: Node) -> NodePlan:
         needs_l4=info.traffic.needs_l4,
         modifies=recording.modifies,
         records=not stateless
-        and bool({"on_flow", "on_change"} & info.handlers or recording.records or info.functions),
-        may_drop=recording.flow_drops or "on_flow" in info.handlers or "on_change" in info.handlers,
+        and bool(recording.records or info.functions or _may_fault(info, "on_flow") or _may_fault(info, "on_change")),
         encap=_uses(info, recording, "encap"),
         decap=_uses(info, recording, "decap"),
         replies=per_packet.replies,
         packet_effects=per_packet,
         reads_at_setup=modify_fields(setup.reads | ({"*"} if setup.opaque else set())),
     )
+
+
+def _may_fault(info: NFInfo, handler: str) -> bool:
+    """Tell whether a handler that sets a flow up may fault, which drops the flow."""
+    if handler not in info.handlers:
+        return False
+    if handler in info.interpreted_handlers:
+        return True
+    body = info.text.partition(f"\ndef {handler}(")[2].partition("\n@native")[0]
+    return "return -" in body or "CX_FAULT" in body
 
 
 def _uses(info: NFInfo, recording: Any, what: str) -> bool:
@@ -241,7 +249,7 @@ def plan_chain(chain: Chain) -> ChainPlan:
                     plan.old6[name] = ext.take(16, 8)
         if plan.encap:
             plan.encap_at = hot.take(ENCAP_SIZE, 8)
-    size = -(-hot.at // 8) * 8
+    size = -(-hot.at // 64) * 64 if hot.at > 128 else -(-hot.at // 8) * 8  # whole cache lines
     return ChainPlan(chain, nodes, points, size, -(-ext.at // 8) * 8, cold, sel, never_quick, events)
 
 

@@ -361,10 +361,13 @@ def record_fault(X, fcb, node, line):
     """Record a drop for a session whose on_flow or on_change faulted."""
     local = load64(node_of(X, node) + N_LOCAL)
     record = fcb + local
+    unset = load16(record + L_MASK)
     zero(record, L_SIZE)
     store16(record + L_DROP, FAULT_BIT | (line & 0x7FFF))
     store8(fcb + FLAGS, load8(fcb + FLAGS) | FL_CHANGED | FL_REKEY)
     store8(fcb + QUICK, 0)
+    if unset:
+        mark_readers(X, fcb, node, unset)
 
 
 @native

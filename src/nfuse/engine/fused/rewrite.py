@@ -5,7 +5,7 @@ from __future__ import annotations
 from nfuse.engine.fused.consolidate import P_IP, P_L4, P_MASK
 from nfuse.engine.fused.context import E_KEY_O, E_KEY_R, KEY_O, KEY_R
 from nfuse.engine.fused.records import apply_other_field
-from nfuse.memory.jit import native
+from nfuse.memory.jit import inlined, native
 from nfuse.memory.raw import (
     ctz,
     i64,
@@ -37,7 +37,7 @@ from nfuse.packet.desc import (
 )
 
 
-@native
+@inlined
 def add_to_checksum(at, delta):
     """Add a prepared sum (folded; 0 only if all its terms are 0) to the checksum at `at` (RFC 1624, eq. 3)."""
     total = (load16be(at) ^ 0xFFFF) + delta
@@ -45,7 +45,7 @@ def add_to_checksum(at, delta):
     store16be(at, total ^ 0xFFFF)
 
 
-@native
+@inlined
 def add_to_checksum_udp(at, delta):
     """As :func:`add_to_checksum`; 0 means no checksum and stays, a result of 0 is sent as 0xffff (RFC 768)."""
     before = load16be(at)
@@ -83,7 +83,7 @@ def store_ports(flags, l4, sport, dport, mask):
             store16be(l4 + 4, dport)
 
 
-@native
+@inlined
 def rewrite_last(P, fcb, ext, point, opening):
     """Apply the last point's tuple fields: the packet leaves with the tuple that the other key mirrors."""
     mask = load16(fcb + point + P_MASK) & 15

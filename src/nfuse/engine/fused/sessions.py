@@ -11,6 +11,7 @@ from nfuse.engine.fused.context import (
     COUNTERS,
     E_KEY_O,
     E_KEY_STRIDE,
+    ENTRY_KEY,
     ESIZE,
     EXT,
     FL_CHANGED,
@@ -60,7 +61,7 @@ from nfuse.flow import index, wheel
 from nfuse.flow.evict import note
 from nfuse.flow.header import DEADLINE, NEXT, STATE
 from nfuse.flow.header import NUMBER as SESSION
-from nfuse.memory.jit import native
+from nfuse.memory.jit import inlined, native
 from nfuse.memory.raw import call, copy, i64, load8, load16, load32, load64, store8, store32, store64, zero
 from nfuse.nf.abi import TUPLE_DPORT, TUPLE_DST, TUPLE_PROTO, TUPLE_SPORT, TUPLE_SRC
 from nfuse.packet.desc import ADDR, F_IP4, L3, SIDE, SPORT
@@ -136,7 +137,7 @@ def find_key(X, key, v6):
     )
 
 
-@native
+@inlined
 def packet_hash(P):
     """Hash the key of a packet at the entry."""
     ip = load64(P + ADDR) + load16(P + L3)
@@ -191,6 +192,20 @@ def find_packet(X, P):
 
 
 @native
+def keep_entry_key(X, P):
+    """Keep the key of a packet without session as it is at the entry: the session that it may open gets it."""
+    ip = load64(P + ADDR) + load16(P + L3)
+    b = load32(P + SPORT)
+    c = load8(P + P_PROTO) | load8(P + SIDE) << 8
+    if load32(P + P_FLAGS) & F_IP4:
+        index.store_key4(X + ENTRY_KEY, load64(ip + 12), b, c)
+    else:
+        index.store_key6(
+            X + ENTRY_KEY, load64(ip + 8), load64(ip + 16), load64(ip + 24), load64(ip + 32), b | c << 32
+        )
+
+
+@native
 def find_quoted(X, P):
     """Look up the session of the packet that an ICMP error quotes, in the error's direction: as :func:`find_packet`."""
     v6 = i64((load32(P + P_FLAGS) & F_IP4) == 0)
@@ -233,7 +248,7 @@ def uninstall(X, number, kind, key, v6):
         zero(key, 14)
 
 
-@native
+@inlined
 def timeout(X, kind, state):
     """Return the time-out of a protocol class in a state, in ms."""
     return load64(load64(X + TIMEOUTS) + 8 * (kind * STATES_PER_CLASS + state))
@@ -256,19 +271,17 @@ def create(X, P, side, bare):
         fcb = fcb_of(X, number)
     ext = ext_of(X, number)
     v6 = i64((load32(P + P_FLAGS) & F_IP4) == 0)
-    ip = load64(P + ADDR) + load16(P + L3)
-    b = load32(P + SPORT)
     proto = load8(P + P_PROTO)
-    c = proto | load8(P + SIDE) << 8
     flags = FL_CHANGED | FL_REKEY
+    entry = X + ENTRY_KEY  # as at the entry, whatever NFs before have stored since
     if v6:
         zero(ext, load64(X + ESIZE))
         key = ext + E_KEY_O
-        index.store_key6(key, load64(ip + 8), load64(ip + 16), load64(ip + 24), load64(ip + 32), b | c << 32)
+        copy(key, entry, 38)
         flags |= FL_V6
     else:
         key = fcb + KEY_O
-        index.store_key4(key, load64(ip + 12), b, c)
+        copy(key, entry, 14)
     if side:
         flags |= FL_SIDE
     install(X, number, KIND_OPENER, key, v6)
@@ -365,7 +378,7 @@ def same_key(a, b, size):
     return True
 
 
-@native
+@inlined
 def track(X, fcb, number, opening, tcp_flags):
     """A packet of a session leaves: follow its protocol state and refresh the deadline (rules S13 and S15)."""
     kind = load8(fcb + PCLASS)
@@ -391,7 +404,7 @@ def track(X, fcb, number, opening, tcp_flags):
     refresh(X, fcb, number, kind, after)
 
 
-@native
+@inlined
 def refresh(X, fcb, number, kind, state):
     """Give a session the deadline of its state; hang it anew in the wheel if that is earlier than before."""
     deadline = load64(X + NOW_MS) + load64(load64(X + TIMEOUTS) + 8 * (kind * STATES_PER_CLASS + state))

@@ -40,7 +40,7 @@ from nfuse.engine.fused.context import (
 from nfuse.engine.fused.records import FAULT_BIT, node_of
 from nfuse.engine.fused.sessions import ext_of, fcb_of
 from nfuse.engine.fused.tuples import tuple_from_key
-from nfuse.memory.jit import native
+from nfuse.memory.jit import inlined, native
 from nfuse.memory.raw import copy, i64, load8, load16, load32, load64, store8, store16, store32, store64, zero
 from nfuse.nf.abi import CX_ENTRY, CX_PLACE, MAT_SIZE, TUPLE_SIZE
 from nfuse.packet.desc import ADDR, DESC_SIZE, L3, ROOM, SIDE, WIRE
@@ -50,14 +50,14 @@ MADE_BYTES = 2048
 MADE_HEADROOM = 128
 
 
-@native
+@inlined
 def count(X, offset):
     """Add one to a counter of the chain."""
     at = load64(X + COUNTERS) + offset
     store64(at, load64(at) + 1)
 
 
-@native
+@inlined
 def count_drop(X, reason):
     """Count a dropped packet under a global reason number."""
     at = load64(X + DROPS) + 8 * reason
@@ -95,7 +95,7 @@ def emit(X, P, index):
     store64(counters + C_BYTES_OUT, load64(counters + C_BYTES_OUT) + load32(P + WIRE))
 
 
-@native
+@inlined
 def too_long(X, P):
     """Tell whether a packet exceeds the chain's MTU."""
     limit = load64(X + FRAME_LIMIT)
