@@ -2,8 +2,8 @@
  *
  * It is the yardstick of `nfuse bench chain1`, not a part of nfuse: what a C programmer would write who knows the outcome of
  * the chain in advance. It uses the same packet descriptors, the same hash index (twelve one-byte tags and values in a
- * cache line, overflow counts), the same keys and flow control blocks, batches of 64 with prefetch, and does for each
- * subsequent packet what nfuse does:
+ * cache line, overflow counts), the same keys, the same distance between flow control blocks, prefetches index and blocks
+ * well ahead as nfuse does, and does for each subsequent packet what nfuse does:
  *
  *   - check and parse Ethernet, 802.1Q, IPv4 (no options cut off, no lying lengths, no fragment), TCP, UDP;
  *   - advance the clock, check that no session is due, hash the key, find the session, compare the whole key;
@@ -27,7 +27,13 @@ typedef uint32_t u32;
 typedef uint64_t u64;
 typedef int64_t i64;
 
-enum { BATCH = 64, SLOTS = 12 };
+enum {
+    SLOTS = 12,
+    RING = 32,  /* packets between their parsing and their turn */
+    NEAR = 12,  /* so many packets ahead, their session is prefetched; */
+    FAR = 24,   /* so many, they are parsed and their line of the index is; */
+    FRAME = 48  /* so many, their frame is */
+};
 
 typedef struct { /* a packet descriptor: see nfuse.packet.desc */
     u8 *addr;
@@ -247,7 +253,7 @@ typedef struct {
     u8 *ip, *l4;
     u64 a, bc, h;
     u32 value;
-    u8 proto, tcp_flags;
+    u8 proto, tcp_flags, good;
 } parsed;
 
 /* Parse one packet; 0 if it is not for the fast path. */
@@ -292,66 +298,69 @@ static inline int parse(const desc *d, parsed *p)
     return 1;
 }
 
+static inline void look_far(const table *t, const desc *d, parsed *p)
+{
+    p->good = (u8)parse(d, p);
+    __builtin_prefetch(t->index + (p->h & t->mask));
+}
+
+static inline void look_near(const table *t, parsed *p)
+{
+    const bucket *b = t->index + (p->h & t->mask);
+    u32 found = matches(b, tag_of(p->h));
+    p->value = found ? b->value[__builtin_ctz(found)] : 0;
+    const u8 *s = (const u8 *)at(t, p->value);
+    __builtin_prefetch(s, 1);
+    __builtin_prefetch(s + 64, 1);
+}
+
 /* Process `count` packets; writes the indexes of those that leave to `order` and returns how many. */
-i64 chain1_run(table *t, desc *packets, i64 count, int32_t *order)
+i64 chain1_run(table *t, desc *d, i64 count, int32_t *order)
 {
     static const u8 next_state[4] = {0, 1, 2, 2};
-    parsed batch[BATCH] = {0};
-    u8 good[BATCH];
+    parsed ring[RING] = {0};
     i64 out = 0;
     u64 bytes_in = 0, bytes_out = 0, missed = 0;
     i64 clock = t->clock;
-    for (i64 start = 0; start < count; start += BATCH) {
-        i64 n = count - start < BATCH ? count - start : BATCH;
-        desc *d = packets + start;
-        i64 ahead = count - start - n < BATCH ? count - start - n : BATCH;
-        for (i64 i = 0; i < n; i++) {
-            if (i < ahead) __builtin_prefetch(d[n + i].addr, 1);
-            good[i] = (u8)parse(d + i, batch + i);
-            __builtin_prefetch(t->index + (batch[i].h & t->mask));
+    for (i64 i = 0; i < FRAME && i < count; i++) __builtin_prefetch(d[i].addr, 1);
+    for (i64 i = 0; i < FAR && i < count; i++) look_far(t, d + i, ring + i % RING);
+    for (i64 i = 0; i < NEAR && i < count; i++) look_near(t, ring + i % RING);
+    for (i64 i = 0; i < count; i++) {
+        if (i + FRAME < count) __builtin_prefetch(d[i + FRAME].addr, 1);
+        if (i + FAR < count) look_far(t, d + i + FAR, ring + (i + FAR) % RING);
+        if (i + NEAR < count) look_near(t, ring + (i + NEAR) % RING);
+        const parsed *p = ring + i % RING;
+        if (d[i].ts > clock) clock = d[i].ts;
+        i64 ms = clock / 1000000;
+        bytes_in += d[i].wire;
+        u32 value = 0;
+        if (p->good && ms < t->due) {
+            value = p->value;
+            if (!value || !same(at(t, value), value & 3, p->a, p->bc)) value = find(t, p->h, p->a, p->bc);
         }
-        for (i64 i = 0; i < n; i++) {
-            const bucket *b = t->index + (batch[i].h & t->mask);
-            u32 found = matches(b, tag_of(batch[i].h));
-            batch[i].value = found ? b->value[__builtin_ctz(found)] : 0;
-            const u8 *s = (const u8 *)at(t, batch[i].value);
-            __builtin_prefetch(s, 1);
-            __builtin_prefetch(s + 64, 1);
+        session *s = at(t, value);
+        u32 way = value & 1;
+        if (!value || s->deadline <= ms || s->generation != t->generation) {
+            missed++;
+            continue;
         }
-        for (i64 i = 0; i < n; i++) {
-            const parsed *p = batch + i;
-            if (d[i].ts > clock) clock = d[i].ts;
-            i64 ms = clock / 1000000;
-            bytes_in += d[i].wire;
-            u32 value = 0;
-            if (good[i] && ms < t->due) {
-                value = p->value;
-                if (!value || !same(at(t, value), value & 3, p->a, p->bc)) value = find(t, p->h, p->a, p->bc);
-            }
-            session *s = at(t, value);
-            u32 way = value & 1;
-            if (!value || s->deadline <= ms || s->generation != t->generation) {
-                missed++;
-                continue;
-            }
-            s->packets[way]++;
-            s->bytes[way] += d[i].wire;
-            s->duration = (u32)((clock - s->first) / 1000000);
-            s->tcp_flags[way] |= p->tcp_flags;
-            const rewrite *r = &s->action[way];
-            store32(p->ip + 12, r->src);
-            store32(p->ip + 16, r->dst);
-            store16(p->l4, r->sport);
-            store16(p->l4 + 2, r->dport);
-            update(p->ip + 10, r->ip_delta);
-            if (p->proto == 6) update(p->l4 + 16, r->l4_delta);
-            else update_udp(p->l4 + 6, r->l4_delta);
-            if (way) s->state |= 1;
-            if (p->tcp_flags & 5) s->state |= 2;
-            s->deadline = ms + t->timeout[s->pclass][next_state[s->state & 3]];
-            bytes_out += d[i].wire;
-            order[out++] = (int32_t)(start + i);
-        }
+        s->packets[way]++;
+        s->bytes[way] += d[i].wire;
+        s->duration = (u32)((clock - s->first) / 1000000);
+        s->tcp_flags[way] |= p->tcp_flags;
+        const rewrite *r = &s->action[way];
+        store32(p->ip + 12, r->src);
+        store32(p->ip + 16, r->dst);
+        store16(p->l4, r->sport);
+        store16(p->l4 + 2, r->dport);
+        update(p->ip + 10, r->ip_delta);
+        if (p->proto == 6) update(p->l4 + 16, r->l4_delta);
+        else update_udp(p->l4 + 6, r->l4_delta);
+        if (way) s->state |= 1;
+        if (p->tcp_flags & 5) s->state |= 2;
+        s->deadline = ms + t->timeout[s->pclass][next_state[s->state & 3]];
+        bytes_out += d[i].wire;
+        order[out++] = (int32_t)i;
     }
     t->clock = clock;
     t->packets_in += (u64)count;
