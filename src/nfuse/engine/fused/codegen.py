@@ -417,7 +417,8 @@ class Generator:
                         w("store32(fcb + SEEN_GEN, load64(X + GEN))")
                         for b in range(len(self.plan.chain.branches)):
                             w(f"store8(fcb + {self.plan.sel + b}, sel_{b})")
-                        w("set_entry(X, number)")
+                        if self.logs:
+                            w("set_entry(X, number)")
                     w(f"matched |= {bit}", "store32(fcb + MATCHED, matched)")
                     if self.original:
                         w(f"remember(X, {i}, number)")
@@ -445,9 +446,10 @@ class Generator:
                 w(f"dropped = load16(fcb + {plan.local} + L_DROP)")
                 with w.block("if dropped:"):
                     w(f"drop_recorded(X, {i}, dropped)", "return i64(1)")
-                w(f"r = apply_record(X, P, fcb, ext, {i}, opening)")
-                with w.block("if r:"):
-                    w("count_drop(X, r - 1)", "return i64(1)")
+                if plan.modifies or plan.encap or plan.decap:
+                    w(f"r = apply_record(X, P, fcb, ext, {i}, opening)")
+                    with w.block("if r:"):
+                        w("count_drop(X, r - 1)", "return i64(1)")
 
     def _blocks(self, plan: NodePlan) -> None:
         """Write the look-up of a node's coarser sessions; the opening tuple at its place is known."""
@@ -467,20 +469,26 @@ class Generator:
         i = plan.index
         blocks = handler == "on_flow" and plan.info.coarse
         if handler in plan.info.handlers or blocks:
-            w(f"place(X, fcb, ext, {i}, X + CX_PLACE)")
             if handler == "on_flow":
                 with w.block("if opening:"):
                     w("read_packet(P, X + CX_PLACE)")
+                with w.block("else:"):
+                    w(f"place(X, fcb, ext, {i}, X + CX_PLACE)")
+            else:
+                w(f"place(X, fcb, ext, {i}, X + CX_PLACE)")
         if blocks:
             self._blocks(plan)
         if handler not in plan.info.handlers:
             return
-        w("clear_record(M)")
+        if plan.records:
+            w("clear_record(M)")
         self._announce(plan, handler)
         w(f"r = {self._call(plan, handler, record='M')}")
+        if not plan.records:
+            return
         with w.block("if r < 0:"):
-            w(f"record_fault(X, fcb, {i}, -r)")
-        with w.block("else:"):
+            w(f"record_fault(X, fcb, {i}, -r)", f"pending = load32(fcb + {self.plan.cold} + PENDING)")
+        with w.block("elif load32(M + MAT_RECORDED):"):
             w(f"commit(X, fcb, ext, {i}, M)", f"pending = load32(fcb + {self.plan.cold} + PENDING)")
 
     def _state_function(self, plan: NodePlan, side: int, position: int) -> None:
@@ -743,9 +751,6 @@ class Generator:
                     w("read_packet(P, X + CX_ENTRY)")
                 with w.block("else:"):
                     w("zero(X + CX_ENTRY, 48)")
-            else:
-                with w.block("if number:"):
-                    w("set_entry(X, number)")
             with w.block("if side:"):
                 w("status = slow_1(X, P, 0, 0)")
             with w.block("else:"):

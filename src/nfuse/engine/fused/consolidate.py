@@ -32,7 +32,9 @@ from nfuse.engine.fused.context import (
     GEN,
     HIDDEN,
     KEY_O,
+    L_DECAP,
     L_DROP,
+    L_ENCAP,
     L_MASK,
     L_MORE,
     L_REPLY,
@@ -60,6 +62,9 @@ from nfuse.memory.raw import copy, ctz, i64, load8, load16, load32, load64, stor
 from nfuse.nf.abi import TUPLE_DPORT, TUPLE_SIZE, TUPLE_SPORT
 from nfuse.packet.checksum import delta16, delta_address, fold
 
+ACTS = 0xFFFF | (L_ENCAP | L_DECAP) << 32
+"""Where the first 8 bytes of a local record say that it rewrites packets: its mask, a header pushed or removed."""
+
 P_MASK = 0
 P_IP = 2
 P_L4 = 4
@@ -86,10 +91,13 @@ def consolidate(X, fcb, ext):
     depth = i64(0)
     while step < nodes:  # the opening direction: from what came in to what leaves
         node = nodes - 1 - step if opener else step
+        step += 1
+        local = load64(node_of(X, node) + N_LOCAL)
+        if local == 0 or load64(fcb + local) & ACTS == 0:
+            continue
         copy(places + node * TUPLE_SIZE, T, TUPLE_SIZE)
         wrong |= add_forward(X, fcb, ext, node, opener, T)
         depth = walk_tuple(X, fcb, ext, node, T, depth)
-        step += 1
     if depth:
         copy(T, load64(X + HIDDEN), TUPLE_SIZE)
     if load32(T + TUPLE_SPORT) == 0 and load32(T + TUPLE_DPORT) == 0:
@@ -99,8 +107,11 @@ def consolidate(X, fcb, ext):
     step = i64(0)
     while step < nodes:  # the other direction: back to what came in
         node = step if opener else nodes - 1 - step
-        add_inverse(X, fcb, ext, node, 1 - opener, R, places + node * TUPLE_SIZE)
         step += 1
+        local = load64(node_of(X, node) + N_LOCAL)
+        if local == 0 or load16(fcb + local + L_MASK) & 15 == 0:
+            continue
+        add_inverse(X, fcb, ext, node, 1 - opener, R, places + node * TUPLE_SIZE)
     flags &= ~(FL_CHANGED | FL_NEVER_QUICK)
     if load8(fcb + PCLASS) == 2 and portless:
         flags |= FL_NEVER_QUICK  # messages with and without an identifier share this session

@@ -62,7 +62,7 @@ from nfuse.flow.evict import note
 from nfuse.flow.header import DEADLINE, NEXT, STATE
 from nfuse.flow.header import NUMBER as SESSION
 from nfuse.memory.jit import inlined, native
-from nfuse.memory.raw import call, copy, i64, load8, load16, load32, load64, store8, store32, store64, zero
+from nfuse.memory.raw import call, copy, i64, load8, load16, load32, load64, prefetch, store8, store32, store64, zero
 from nfuse.nf.abi import TUPLE_DPORT, TUPLE_DST, TUPLE_PROTO, TUPLE_SPORT, TUPLE_SRC
 from nfuse.packet.desc import ADDR, F_IP4, L3, SIDE, SPORT
 from nfuse.packet.desc import FLAGS as P_FLAGS
@@ -301,12 +301,30 @@ def create(X, P, side, bare):
 
 
 @native
+def look_ahead(X, number):
+    """Prefetch what ending session `number` will touch (it hangs behind one that ends now), and the one behind it."""
+    if number == 0:
+        return
+    fcb = fcb_of(X, number)
+    if load8(fcb + FLAGS) & FL_V6 == 0:
+        base = load64(X + INDEX4)
+        mask = load64(X + MASK4)
+        prefetch(index.bucket(base, mask, hash_key(fcb + KEY_O, 0)))
+        prefetch(index.bucket(base, mask, hash_key(fcb + KEY_O + KEY_STRIDE, 0)))
+    after = fcb_of(X, load32(fcb + NEXT))
+    prefetch(after)
+    prefetch(after + 64)
+    prefetch(after + 128)
+
+
+@native
 def release(X, number):
     """Free the FCB of a session whose NFs have been told: keys, wheel, free list."""
     fcb = fcb_of(X, number)
     ext = ext_of(X, number)
     flags = load8(fcb + FLAGS)
     v6 = flags & FL_V6
+    look_ahead(X, load32(fcb + NEXT))
     base = ext if v6 else fcb + KEY_O
     stride = E_KEY_STRIDE if v6 else KEY_STRIDE
     uninstall(X, number, KIND_OPENER, base, v6)

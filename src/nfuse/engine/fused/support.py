@@ -42,7 +42,7 @@ from nfuse.engine.fused.sessions import ext_of, fcb_of
 from nfuse.engine.fused.tuples import tuple_from_key
 from nfuse.memory.jit import inlined, native
 from nfuse.memory.raw import copy, i64, load8, load16, load32, load64, store8, store16, store32, store64, zero
-from nfuse.nf.abi import CX_ENTRY, CX_PLACE, MAT_SIZE, TUPLE_SIZE
+from nfuse.nf.abi import CX_ENTRY, CX_PLACE, MAT_VALUES, TUPLE_SIZE
 from nfuse.packet.desc import ADDR, DESC_SIZE, L3, ROOM, SIDE, WIRE
 from nfuse.packet.native import make_reply
 
@@ -117,8 +117,8 @@ def set_entry(X, number):
 
 @native
 def clear_record(M):
-    """Empty the temporary record that a handler fills."""
-    zero(M, MAT_SIZE)
+    """Empty the temporary record that a handler fills (values count only where its head says so)."""
+    zero(M, MAT_VALUES)
 
 
 @native
