@@ -256,9 +256,7 @@ if JIT:
         if bits == 8:
             return value
         kind = ir.IntType(bits)
-        function = cgutils.get_or_insert_function(
-            builder.module, ir.FunctionType(kind, [kind]), f"llvm.bswap.i{bits}"
-        )
+        function = cgutils.get_or_insert_function(builder.module, ir.FunctionType(kind, [kind]), f"llvm.bswap.i{bits}")
         return builder.call(function, [value])
 
     def _make_load(bits: int, signed: bool, swap: bool) -> Any:

@@ -11,16 +11,11 @@ judges its class and probes a table of its own.
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterator
-from contextlib import contextmanager
+from nfuse.engine.fused.context import R_MALFORMED
+from nfuse.engine.fused.fast import FastPath
+from nfuse.engine.fused.keys import stride_of
+from nfuse.engine.fused.slow import SlowPath
 
-from nfuse.action.points import TUPLE_FIELDS
-from nfuse.engine.fused.context import FAR, FAR_HANDLERS, FAR_NAMES, FAR_SHARED, R_MALFORMED
-from nfuse.engine.fused.keys import key_words, stride_of
-from nfuse.engine.fused.layout import ChainPlan, NodePlan, PlacedPoint
-
-INLINED = ("fast_0", "fast_1", "look_far", "look_near")
 NEAR, FAR_AHEAD = 12, 24
 """How many packets ahead of the one in hand its session, and before that its bucket of the index, is prefetched. Rolling
 ahead beats whole batches: a processor follows some dozen misses at a time and drops what goes beyond."""
@@ -31,94 +26,8 @@ from nfuse.engine.fused.chainlib import *
 '''
 
 
-_FAR = re.compile(r"(?<![\w.])(" + "|".join(FAR_NAMES) + r")\(")
-
-
-def by_address(line: str) -> str:
-    """Turn calls of functions that are called by address (``FAR_NAMES``) into calls by address."""
-    if line.startswith(("def ", "from ")):
-        return line
-    found = _FAR.search(line)
-    if not found:
-        return line
-    depth, end = 0, found.end() - 1
-    for end in range(found.end() - 1, len(line)):
-        depth += {"(": 1, ")": -1}.get(line[end], 0)
-        if not depth:
-            break
-    inside = line[found.end() : end]
-    args = split_arguments(by_address(inside))
-    args += ["0"] * (6 - len(args))
-    number = FAR_NAMES.index(found.group(1))
-    made = f"call(load64(X + {FAR + 8 * number}), {', '.join(args)})"
-    return line[: found.start()] + made + by_address(line[end + 1 :])
-
-
-def split_arguments(text: str) -> list[str]:
-    """Split the arguments of a call at the commas that stand outside brackets."""
-    parts, depth, start = [], 0, 0
-    for at, letter in enumerate(text):
-        depth += {"(": 1, ")": -1}.get(letter, 0)
-        if letter == "," and not depth:
-            parts.append(text[start:at].strip())
-            start = at + 1
-    return [*parts, text[start:].strip()] if text.strip() else []
-
-
-class Writer:
-    """Collects lines of source at the current depth of indentation."""
-
-    def __init__(self) -> None:
-        self.lines: list[str] = []
-        self._depth = 0
-
-    def __call__(self, *lines: str) -> None:
-        """Add lines."""
-        for line in lines:
-            self.lines.append("    " * self._depth + by_address(line) if line else "")
-
-    @contextmanager
-    def block(self, head: str) -> Iterator[None]:
-        """Add a line that opens a block, and indent what follows."""
-        self(head)
-        self._depth += 1
-        yield
-        self._depth -= 1
-
-    @contextmanager
-    def function(self, head: str, doc: str) -> Iterator[None]:
-        """Add a native function."""
-        name = head.partition("(")[0]
-        self("", "", "@entry" if name in FAR_NAMES else "@inlined" if name in INLINED else "@native")
-        with self.block(f"def {head}:"):
-            self(f'"""{doc}"""')
-            yield
-
-    def text(self) -> str:
-        """Return the source."""
-        return "\n".join(self.lines) + "\n"
-
-
-class Generator:
-    """Writes the module of one chain.
-
-    Args:
-        plan: The chain's plan.
-        modules: Name of the module of compiled handlers, by node.
-        original: Without consolidation.
-    """
-
-    def __init__(self, plan: ChainPlan, modules: list[str], original: bool = False) -> None:
-        self.plan = plan
-        self.modules = modules
-        self.original = original
-        self.w = Writer()
-        self.inline = False
-        self.back = False
-        self.handlers: dict[tuple[int, str], int] = {}
-        self.two_sided = plan.chain.two_sided
-        self.replies = any(e.replies for p in plan.nodes for e in p.info.effects.values())
-        self.logs = any(e.logs for p in plan.nodes for e in p.info.effects.values())
+class Generator(SlowPath, FastPath):
+    """Writes the module of one chain; see :class:`~nfuse.engine.fused.part.Part` for the arguments."""
 
     def generate(self) -> str:
         """Return the module's source."""
@@ -153,38 +62,12 @@ class Generator:
         self._process()
         return self.w.text()
 
-    # -------------------------------------------------------------------------------------------------- handler calls
-
-    def _compiled(self, plan: NodePlan) -> set[str]:
-        names = set(plan.info.handlers - plan.info.interpreted_handlers)
-        names |= {f"run_{name}" for name in plan.info.functions}
-        for name, _ in plan.info.events:
-            names |= {f"event_{name}", f"then_{name}"}
-        return names
-
-    def _call(self, plan: NodePlan, handler: str, packet: str = "P", record: str = "0", scratch: str | None = None) -> str:
-        i = plan.index
-        scratch = scratch if scratch is not None else f"fcb + {plan.scratch}"
-        state = f"load64(states + {8 * i})"
-        if handler in self._compiled(plan):
-            if self.inline:
-                return f"n{i}_{handler}({state}, {packet}, {scratch}, {record}, X)"
-            number = self.handlers.setdefault((i, handler), len(self.handlers))
-            return f"call(load64(X + {FAR + 8 * (FAR_HANDLERS + number)}), {state}, {packet}, {scratch}, {record}, X, 0)"
-        code = {"on_flow": 0, "on_change": 1, "on_end": 2, "on_tick": 3}[handler]
-        return f"call(load64(X + CALLBACK), {code}, {i}, {packet}, {scratch}, {record}, X)"
-
-    def _announce(self, plan: NodePlan, handler: str) -> None:
-        effects = plan.info.effects.get(handler)
-        if effects is None or effects.logs or effects.opaque:
-            self.w(f"store64(X + CX_NF_INDEX, {plan.index})")
-
     # --------------------------------------------------------------------------------------------- sessions, time
 
     def _end(self) -> None:
         w = self.w
         with w.function("end(X, number)", "End a session: on_end of its NFs in chain order, then free what it holds."):
-            w("fcb = fcb_of(X, number)", "states = load64(X + STATES)", f"matched = load32(fcb + MATCHED)")
+            w("fcb = fcb_of(X, number)", "states = load64(X + STATES)", "matched = load32(fcb + MATCHED)")
             w("set_entry(X, number)", "opening = load64(X + CX_INITIATOR)", "store64(X + CX_INITIATOR, 1)")
             for plan in self.plan.nodes:
                 if plan.stateless:
@@ -220,7 +103,9 @@ class Generator:
 
     def _make_room(self) -> None:
         w = self.w
-        with w.function("make_room(X)", "Make sure that one more session fits: 0 if nothing may be evicted (rule S14)."):
+        with w.function(
+            "make_room(X)", "Make sure that one more session fits: 0 if nothing may be evicted (rule S14)."
+        ):
             with w.block("if load64(X + LIVE) < load64(X + CAPACITY):"):
                 w("return i64(1)")
             w("number = victim(X, STATE, ST_CONFIRMED | ST_CLOSING)")
@@ -254,422 +139,6 @@ class Generator:
                 with w.block(f"if {alternative.emit('P')}:"):  # type: ignore[attr-defined]
                     w(f"return i64({k + 1})")
             w("return i64(255)")
-
-    # -------------------------------------------------------------------------------------------------- slow path
-
-    def _send_back(self, side: int) -> None:
-        w = self.w
-        count = len(self.plan.nodes)
-        with w.function(
-            f"send_back_{side}(X, P, kind, position)",
-            f"Answer a packet that is at a position of its way on side {side}: the made packet passes the NFs before.",
-        ):
-            with w.block("if load32(P + FLAGS) & F_MADE:"):
-                w("return i64(0)")
-            w("Q = answer(X, P, kind)")
-            with w.block("if Q == 0:"):
-                w("return i64(0)")
-            w(
-                "opening = load64(X + CX_INITIATOR)",
-                "reverse = load64(X + CX_REVERSE)",
-                "pushed = load64(X + PUSHED)",
-                "taken = load64(X + TAKEN)",
-                "carry = load64(X + CARRY)",
-                "store64(X + PUSHED, 0)",
-                "store64(X + CX_INITIATOR, 1 - opening)",
-            )
-            if self.two_sided:
-                w("store64(X + CX_REVERSE, 1 - reverse)")
-            else:
-                w("store64(X + CX_REVERSE, opening if load64(X + CURRENT) else i64(0))")
-            w(f"status = back_{1 - side}(X, Q, {count} - position, 0)")
-            with w.block("if status == 0:"):
-                w("made_leaves(X, Q)")
-            w(
-                "store64(X + CX_INITIATOR, opening)",
-                "store64(X + CX_REVERSE, reverse)",
-                "store64(X + PUSHED, pushed)",
-                "store64(X + TAKEN, taken)",
-                "store64(X + CARRY, carry)",
-                "return i64(0)",
-            )
-
-    def _slow(self, side: int, back: bool = False) -> None:
-        w = self.w
-        order = self.plan.order(side)
-        way = "chain order" if side == 0 else "reverse order"
-        self.back = back
-        what = "made packet" if back else "packet"
-        with w.function(
-            f"{'back' if back else 'slow'}_{side}(X, P, start, resume)",
-            f"Take a {what} through the NFs in {way}, one by one. Returns 0 if it leaves, 1 if it was dropped.",
-        ):
-            w(
-                "number = load64(X + CURRENT)",
-                "opening = load64(X + CX_INITIATOR)",
-                "flags = load32(P + FLAGS)",
-                "special = flags & (F_LATER | F_ICMP_ERROR)",
-                "quiet = flags & (F_LATER | F_ICMP_ERROR | F_MADE)",
-                "states = load64(X + STATES)",
-                "M = load64(X + TEMP)",
-                "fcb = i64(0)",
-                "ext = i64(0)",
-                "reached = i64(0)",
-                "matched = i64(0)",
-                "pending = i64(0)",
-            )
-            for b in range(len(self.plan.chain.branches)):
-                w(f"sel_{b} = i64(0)")
-            with w.block("if number:"):
-                w("fcb = fcb_of(X, number)", "ext = ext_of(X, number)")
-                w(f"reached = load32(fcb + {self.plan.cold} + REACHED)")
-                w(f"pending = load32(fcb + {self.plan.cold} + PENDING)")
-                w("matched = load32(fcb + MATCHED)")
-                for b in range(len(self.plan.chain.branches)):
-                    w(f"sel_{b} = load8(fcb + {self.plan.sel + b})")
-            for position, plan in enumerate(order):
-                w(f"# ---- {plan.node.name}")
-                with w.block(f"if start <= {position}:"):
-                    if self.original:
-                        w("parse(P)")
-                    if plan.stateless:
-                        self._slow_stateless(plan, side, position)
-                    else:
-                        self._slow_session(plan, side, position)
-            w("return i64(0)")
-
-    def _guard(self, plan: NodePlan) -> str:
-        """Write the judging of the branches around a node; return the condition under which it is reached."""
-        w = self.w
-        conditions = []
-        for b, alternative in plan.node.guard:
-            before = " and ".join(conditions)
-            head = f"if sel_{b} == 0" + (f" and {before}" if before else "") + ":"
-            with w.block(head):
-                w(f"sel_{b} = judge_{b}(P)")
-                with w.block("if number and special == 0:"):
-                    w(f"store8(fcb + {self.plan.sel + b}, sel_{b})")
-            conditions.append(f"sel_{b} == {alternative + 1}")
-        return " and ".join(conditions)
-
-    def _slow_stateless(self, plan: NodePlan, side: int, position: int) -> None:
-        w = self.w
-        guard = self._guard(plan)
-        condition = " and ".join(filter(None, [guard, f"({plan.traffic.emit('P')})"]))
-        with w.block(f"if {condition}:"):
-            w("store64(X + TAKEN, 1)")
-            if "on_packet" not in plan.info.handlers:
-                return
-            self._run_packet(plan, "on_packet", "0")
-            self._reply(plan, ["on_packet"], side, position, recorded=False)
-            with w.block("if verdict:"):
-                w(f"count_drop(X, {self._reason(plan)} + verdict)", "return i64(1)")
-
-    def _replies(self, plan: NodePlan, handlers: list[str]) -> bool:
-        return any(plan.info.effects[h].replies for h in handlers if h in plan.info.effects)
-
-    def _run_packet(self, plan: NodePlan, handler: str, scratch: str | None) -> None:
-        w = self.w
-        self._announce(plan, handler)
-        if self._replies(plan, [handler]):
-            w("store64(X + CX_REPLY, 0)")
-        w(f"verdict = {self._call(plan, handler, scratch=scratch)}")
-        with w.block("if verdict < 0:"):
-            w(f"count_fault(X, {plan.index}, -verdict, 1)", "return i64(1)")
-        if self._replies(plan, [handler]):
-            w("reply = load64(X + CX_REPLY)")
-
-    def _reply(self, plan: NodePlan, handlers: list[str], side: int, position: int, recorded: bool) -> None:
-        """Write the answer that an NF asked for, per packet or with its recorded drop."""
-        if self.back or not self.replies:
-            return
-        w = self.w
-        per_packet = self._replies(plan, handlers)
-        if recorded:
-            with w.block(f"if verdict == 0 and load16(fcb + {plan.local} + L_DROP)" + (" and reply == 0:" if per_packet else ":")):
-                w(f"reply = load8(fcb + {plan.local} + L_MORE) & L_REPLY")
-        if per_packet or recorded:
-            with w.block("if reply:"):
-                w(f"send_back_{side}(X, P, reply, {position})")
-
-    def _reason(self, plan: NodePlan) -> str:
-        return f"load64(node_of(X, {plan.index}) + N_REASONS) - 1"
-
-    def _slow_session(self, plan: NodePlan, side: int, position: int) -> None:
-        w = self.w
-        i = plan.index
-        bit = 1 << i
-        cold = self.plan.cold
-        guard = self._guard(plan)
-        if self.original:
-            w(f"judged = i64({plan.traffic.emit('P')})", f"probed = probe(X, {i}, number, opening)")
-            with w.block("if judged < 0 or probed < 0:"):
-                w("return i64(1)")
-        with w.block(f"if reached & {bit} == 0:"):
-            with w.block("if quiet == 0:"):
-                condition = " and ".join(filter(None, [guard, f"({plan.traffic.emit('P')})"]))
-                with w.block(f"if {condition}:"):
-                    with w.block("if number == 0:"):
-                        with w.block("if make_room(X) == 0:"):
-                            w("store64(X + TAKEN, 1)", "count_drop(X, R_TABLE_FULL)", "return i64(1)")
-                        w(f"number = create(X, P, {side}, {self.plan.size})")
-                        w("store64(X + CURRENT, number)", "fcb = fcb_of(X, number)", "ext = ext_of(X, number)")
-                        w("store32(fcb + SEEN_GEN, load64(X + GEN))")
-                        for b in range(len(self.plan.chain.branches)):
-                            w(f"store8(fcb + {self.plan.sel + b}, sel_{b})")
-                        if self.logs:
-                            w("set_entry(X, number)")
-                    w(f"matched |= {bit}", "store32(fcb + MATCHED, matched)")
-                    if self.original:
-                        w(f"remember(X, {i}, number)")
-                    self._set_up(plan, "on_flow")
-                w(f"reached |= {bit}")
-                with w.block("if number:"):
-                    w(f"store32(fcb + {cold} + REACHED, reached)")
-        if "on_change" in plan.info.handlers:
-            with w.block(f"elif pending & {bit} and quiet == 0:"):
-                w(f"pending = load32(fcb + {cold} + PENDING) & ~{bit}", f"store32(fcb + {cold} + PENDING, pending)")
-                with w.block(f"if matched & {bit}:"):
-                    w("count(X, C_ON_CHANGE)")
-                    self._set_up(plan, "on_change")
-        with w.block(f"if matched & {bit}:"):
-            w("store64(X + TAKEN, 1)", "verdict = i64(0)", "reply = i64(0)")
-            self._state_function(plan, side, position)
-            self._events(plan, side, position)
-            handlers = ["on_packet", *(f"run_{name}" for name in plan.info.functions)]
-            may_answer = any(e.replies for e in plan.info.effects.values())
-            if may_answer:
-                self._reply(plan, handlers, side, position, recorded=plan.records)
-            with w.block("if verdict:"):
-                w(f"count_drop(X, {self._reason(plan)} + verdict)", "return i64(1)")
-            if plan.records:
-                w(f"dropped = load16(fcb + {plan.local} + L_DROP)")
-                with w.block("if dropped:"):
-                    w(f"drop_recorded(X, {i}, dropped)", "return i64(1)")
-                if plan.modifies or plan.encap or plan.decap:
-                    w(f"r = apply_record(X, P, fcb, ext, {i}, opening)")
-                    with w.block("if r:"):
-                        w("count_drop(X, r - 1)", "return i64(1)")
-
-    def _blocks(self, plan: NodePlan) -> None:
-        """Write the look-up of a node's coarser sessions; the opening tuple at its place is known."""
-        w = self.w
-        for k, (_, fields, _) in enumerate(plan.info.coarse):
-            words = key_words(fields, plan.traffic)
-            for n, word in enumerate(words):
-                w(f"store64(X + BLOCK_KEY + {8 * n}, {word})")
-            w(
-                f"block = block_acquire(load64(load64(X + BLOCKS) + {8 * (plan.index * 8 + k)}), X + BLOCK_KEY, "
-                "load64(X + NOW_MS))"
-            )
-            w(f"store32(fcb + {plan.scratch + 4 * k}, block * {stride_of(plan, k) // 8})")
-
-    def _set_up(self, plan: NodePlan, handler: str) -> None:
-        w = self.w
-        i = plan.index
-        blocks = handler == "on_flow" and plan.info.coarse
-        if handler in plan.info.handlers or blocks:
-            if handler == "on_flow":
-                with w.block("if opening:"):
-                    w("read_packet(P, X + CX_PLACE)")
-                with w.block("else:"):
-                    w(f"place(X, fcb, ext, {i}, X + CX_PLACE)")
-            else:
-                w(f"place(X, fcb, ext, {i}, X + CX_PLACE)")
-        if blocks:
-            self._blocks(plan)
-        if handler not in plan.info.handlers:
-            return
-        if plan.records:
-            w("clear_record(M)")
-        self._announce(plan, handler)
-        w(f"r = {self._call(plan, handler, record='M')}")
-        if not plan.records:
-            return
-        with w.block("if r < 0:"):
-            w(f"record_fault(X, fcb, {i}, -r)", f"pending = load32(fcb + {self.plan.cold} + PENDING)")
-        with w.block("elif load32(M + MAT_RECORDED):"):
-            w(f"commit(X, fcb, ext, {i}, M)", f"pending = load32(fcb + {self.plan.cold} + PENDING)")
-
-    def _state_function(self, plan: NodePlan, side: int, position: int) -> None:
-        w = self.w
-        functions = plan.info.functions
-        if not functions and "on_packet" not in plan.info.handlers:
-            w(f"if resume and start == {position}:", "    verdict = load64(X + CARRY)")
-            return
-        with w.block(f"if resume and start == {position}:"):
-            w("verdict = load64(X + CARRY)")
-        with w.block(f"elif special == 0 or {int(not plan.needs_l4)}:"):
-            if functions:
-                w(f"run = load8(fcb + {plan.local} + L_RUN)")
-                head = "if"
-                for number, name in enumerate(functions):
-                    with w.block(f"{head} run == {number + 1}:"):
-                        self._run_packet(plan, f"run_{name}", None)
-                    head = "elif"
-                if "on_packet" in plan.info.handlers:
-                    with w.block("else:"):
-                        self._run_packet(plan, "on_packet", None)
-            else:
-                self._run_packet(plan, "on_packet", None)
-
-    def _events(self, plan: NodePlan, side: int, position: int) -> None:
-        w = self.w
-        if not plan.info.events:
-            return
-        with w.block(f"if special == 0 or {int(not plan.needs_l4)}:"):
-            for k, (name, repeat) in enumerate(plan.info.events):
-                event = plan.first_event + k
-                with w.block(f"if resume == 0 or start != {position} or resume <= {k + 1}:"):
-                    with w.block(f"if resume == {k + 1} and start == {position}:"):
-                        w("fired = i64(1)")
-                    if not repeat:
-                        with w.block(f"elif armed(X, fcb, {event}) == 0:"):
-                            w("fired = i64(0)")
-                    with w.block("else:"):
-                        self._announce(plan, f"event_{name}")
-                        w(f"fired = {self._call(plan, f'event_{name}')}")
-                        with w.block("if fired < 0:"):
-                            w(f"count_fault(X, {plan.index}, -fired, 1)", "return i64(1)")
-                    with w.block("if fired:"):
-                        with w.block(f"if armed(X, fcb, {event}):"):
-                            w(f"arm(X, fcb, {event}, 0)", "count(X, C_EVENTS)", "clear_record(M)")
-                            w(f"place(X, fcb, ext, {plan.index}, X + CX_PLACE)")
-                            self._announce(plan, f"then_{name}")
-                            w(f"r = {self._call(plan, f'then_{name}', record='M')}")
-                            with w.block("if r < 0:"):
-                                w(f"count_fault(X, {plan.index}, -r, 1)", "return i64(1)")
-                            w(f"commit(X, fcb, ext, {plan.index}, M)")
-                            w(f"pending = load32(fcb + {self.plan.cold} + PENDING)")
-                    if repeat:
-                        with w.block("else:"):
-                            w(f"arm(X, fcb, {event}, 1)")
-
-    # -------------------------------------------------------------------------------------------------- fast path
-
-    def _fast(self, side: int) -> None:
-        w = self.w
-        plan_of = self.plan.order(side)
-        points = {placed.point.before: placed for placed in self.plan.points[side]}
-        with w.function(
-            f"fast_{side}(X, P, fcb, ext, opening)",
-            "Take a packet of a consolidated session: state functions, then one rewrite. Returns 0 if it leaves, 1 if "
-            "it was dropped, 10 + that if it went on NF by NF.",
-        ):
-            w("matched = load32(fcb + MATCHED)", "states = load64(X + STATES)")
-            w(f"drop = load8(fcb + DROP_OF + {side})")
-            held: list[NodePlan] = []
-            for position, plan in enumerate(plan_of):
-                w(f"# ---- {plan.node.name}")
-                if position in points:
-                    self._apply_point(points[position])
-                    held = []
-                if plan.stateless:
-                    self._fast_stateless(plan, side, position)
-                elif plan.replies:
-                    with w.block(f"if matched & {1 << plan.index}:"):
-                        self._go_slow(side, position)
-                elif plan.per_packet:
-                    with w.block(f"if matched & {1 << plan.index}:"):
-                        self._fast_session(plan, side, position, held)
-                if not plan.stateless and plan.records:
-                    with w.block(f"if drop == {plan.index + 1}:"):
-                        w(f"drop_recorded(X, {plan.index}, load16(fcb + {plan.local} + L_DROP))", "return i64(1)")
-                    if plan.encap or plan.decap:
-                        w(f"r = apply_record(X, P, fcb, ext, {plan.index}, opening)")
-                        with w.block("if r:"):
-                            w("count_drop(X, r - 1)", "return i64(1)")
-                    elif plan.modifies:
-                        held.append(plan)
-            if len(plan_of) in points:
-                self._apply_point(points[len(plan_of)])
-            w("return i64(0)")
-
-    def _go_slow(self, side: int, position: int) -> None:
-        """Write the way out for packets that an NF may answer: from here on, NF by NF."""
-        if self.logs:
-            self.w("set_entry(X, load64(X + CURRENT))")
-        self.w(f"return 10 + slow_{side}(X, P, {position}, 0)")
-
-    def _apply_point(self, placed: PlacedPoint) -> None:
-        fields = placed.point.fields
-        if fields & set(TUPLE_FIELDS):
-            if placed.values:
-                self.w(f"rewrite_here(P, fcb, ext, {placed.record}, {placed.values}, {placed.values6})")
-            else:
-                self.w(f"rewrite_last(P, fcb, ext, {placed.record}, opening)")
-        if fields - set(TUPLE_FIELDS):
-            self.w(f"rewrite_others(P, fcb, {placed.record}, {placed.others})")
-
-    def _fast_stateless(self, plan: NodePlan, side: int, position: int) -> None:
-        w = self.w
-        conditions = []
-        for b, alternative in plan.node.guard:
-            at = f"fcb + {self.plan.sel + b}"
-            with w.block(f"if load8({at}) == 0" + "".join(f" and {c}" for c in conditions) + ":"):
-                w(f"store8({at}, judge_{b}(P))")
-            conditions.append(f"load8({at}) == {alternative + 1}")
-        with w.block("if " + " and ".join([*conditions, f"({plan.traffic.emit('P')})"]) + ":"):
-            if plan.replies:
-                self._go_slow(side, position)
-            elif "on_packet" in plan.info.handlers:
-                self._fast_handler(plan, "on_packet", "0")
-                with w.block("if r:"):
-                    w(f"count_drop(X, {self._reason(plan)} + r)", "return i64(1)")
-            else:
-                w("pass")
-
-    def _fast_handler(self, plan: NodePlan, handler: str, scratch: str | None) -> None:
-        w = self.w
-        effects = plan.info.effects.get(handler)
-        if effects is None or effects.logs:
-            w("set_entry(X, load64(X + CURRENT))")
-        self._announce(plan, handler)
-        w(f"r = {self._call(plan, handler, scratch=scratch)}")
-        with w.block("if r < 0:"):
-            w(f"count_fault(X, {plan.index}, -r, 1)", "return i64(1)")
-
-    def _fast_session(self, plan: NodePlan, side: int, position: int, held: list[NodePlan]) -> None:
-        w = self.w
-        functions = plan.info.functions
-        w("r = i64(0)")
-        if functions:
-            w(f"run = load8(fcb + {plan.local} + L_RUN)")
-            head = "if"
-            for number, name in enumerate(functions):
-                with w.block(f"{head} run == {number + 1}:"):
-                    self._fast_handler(plan, f"run_{name}", None)
-                head = "elif"
-            if "on_packet" in plan.info.handlers:
-                with w.block("else:"):
-                    self._fast_handler(plan, "on_packet", None)
-        elif "on_packet" in plan.info.handlers:
-            self._fast_handler(plan, "on_packet", None)
-        for k, (name, repeat) in enumerate(plan.info.events):
-            event = plan.first_event + k
-            effects = plan.info.effects.get(f"event_{name}")
-            if effects is None or effects.logs:
-                w("set_entry(X, load64(X + CURRENT))")
-            self._announce(plan, f"event_{name}")
-            with w.block(f"if {int(repeat)} or armed(X, fcb, {event}):"):
-                w(f"fired = {self._call(plan, f'event_{name}')}")
-            with w.block("else:"):
-                w("fired = i64(0)")
-            with w.block("if fired < 0:"):
-                w(f"count_fault(X, {plan.index}, -fired, 1)", "return i64(1)")
-            with w.block("if fired" + (f" and armed(X, fcb, {event}):" if repeat else ":")):
-                w("store64(X + CARRY, r)")
-                for before in held:
-                    w(f"c = apply_record(X, P, fcb, ext, {before.index}, opening)")
-                    with w.block("if c:"):
-                        w("count_drop(X, c - 1)", "return i64(11)")
-                w("set_entry(X, load64(X + CURRENT))")
-                w(f"return 10 + slow_{side}(X, P, {position}, {k + 1})")
-            if repeat:
-                with w.block("if fired == 0:"):
-                    w(f"arm(X, fcb, {event}, 1)")
-        with w.block("if r:"):
-            w(f"count_drop(X, {self._reason(plan)} + r)", "return i64(1)")
 
     # ------------------------------------------------------------------------------------------------- around them
 
@@ -833,12 +302,18 @@ class Generator:
         with w.function("look_near(X, P)", "Find what is probably the session of a packet to come and prefetch it."):
             w("flags = load32(P + FLAGS)")
             with w.block("if flags & F_IP4:"):
-                w("value = candidate(load64(X + INDEX4), load64(X + MASK4), load64(P + USER))", "store32(P + HASH, value)")
+                w(
+                    "value = candidate(load64(X + INDEX4), load64(X + MASK4), load64(P + USER))",
+                    "store32(P + HASH, value)",
+                )
                 w(f"fcb = load64(X + POOL) + (value >> 2) * {size}")
                 for line in range(0, min(size, 192), 64):
                     w(f"prefetch(fcb + {line})" if line else "prefetch(fcb)")
             with w.block("elif flags & F_IP6:"):
-                w("value = candidate(load64(X + INDEX6), load64(X + MASK6), load64(P + USER))", "store32(P + HASH, value)")
+                w(
+                    "value = candidate(load64(X + INDEX6), load64(X + MASK6), load64(P + USER))",
+                    "store32(P + HASH, value)",
+                )
                 w(f"fcb = load64(X + POOL) + (value >> 2) * {size}", f"ext = load64(X + EXT) + (value >> 2) * {ext}")
                 w("prefetch(fcb)", "prefetch(fcb + 64)", "prefetch(ext)", "prefetch(ext + 64)")
 

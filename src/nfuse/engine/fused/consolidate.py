@@ -42,10 +42,10 @@ from nfuse.engine.fused.context import (
     N_LOCAL,
     N_OLD,
     N_POINT,
+    NEVER_QUICK,
     NODES,
     PCLASS,
     PENDING,
-    NEVER_QUICK,
     PLACES,
     QUICK,
     REACHED,
@@ -53,7 +53,6 @@ from nfuse.engine.fused.context import (
     SESSION_MASK,
     TUPLE_OUT,
     TUPLE_TEMP,
-    TWO_SIDED,
 )
 from nfuse.engine.fused.records import load_old, node_of, store_value_at, value_hi, value_lo, walk_tuple
 from nfuse.engine.fused.tuples import field_hi, field_lo, mirror, set_field, tuple_from_key
@@ -72,7 +71,7 @@ POINT_SIZE = 6
 
 
 @native
-def consolidate(X, fcb, ext):
+def consolidate(X: int, fcb: int, ext: int) -> None:
     """Compute a session's point records and first drops for both directions, and say which may take the fast path."""
     flags = load8(fcb + FLAGS)
     nodes = load64(X + NODES)
@@ -130,7 +129,7 @@ def consolidate(X, fcb, ext):
 
 
 @native
-def clear_points(X, fcb, nodes):
+def clear_points(X: int, fcb: int, nodes: int) -> None:
     """Empty all point records of a session."""
     node = i64(0)
     while node < nodes:
@@ -144,7 +143,9 @@ def clear_points(X, fcb, nodes):
 
 
 @native
-def add_sums(fcb, point, v6, kind, field, old_hi, old_lo, new_hi, new_lo):
+def add_sums(
+    fcb: int, point: int, v6: int, kind: int, field: int, old_hi: int, old_lo: int, new_hi: int, new_lo: int
+) -> None:
     """Add the change of a tuple field to a point's checksum sums."""
     if field < 2:
         delta = delta_address(old_hi, old_lo, new_hi, new_lo)
@@ -158,7 +159,7 @@ def add_sums(fcb, point, v6, kind, field, old_hi, old_lo, new_hi, new_lo):
 
 
 @native
-def keep_value(N, side, fcb, ext, field, hi, lo):
+def keep_value(N: int, side: int, fcb: int, ext: int, field: int, hi: int, lo: int) -> None:
     """Keep a value for a point that is not the last one, or of a field outside the tuple."""
     row = N + N_POINT + 32 * side
     if field < 4:
@@ -178,7 +179,7 @@ def keep_value(N, side, fcb, ext, field, hi, lo):
 
 
 @native
-def add_forward(X, fcb, ext, node, side, T):
+def add_forward(X: int, fcb: int, ext: int, node: int, side: int, T: int) -> int:
     """Consolidate one NF's record for the opening direction; `T` is the tuple at its place.
 
     Returns 1 if the record holds an address of the wrong family.
@@ -208,7 +209,7 @@ def add_forward(X, fcb, ext, node, side, T):
 
 
 @native
-def add_inverse(X, fcb, ext, node, side, R, before):
+def add_inverse(X: int, fcb: int, ext: int, node: int, side: int, R: int, before: int) -> None:
     """Consolidate the inverse of one NF's record; `R` is the tuple of the other direction at its place and moves on."""
     N = node_of(X, node)
     local = load64(N + N_LOCAL)
@@ -237,7 +238,7 @@ def add_inverse(X, fcb, ext, node, side, R, before):
 
 
 @native
-def ready(X, fcb, side, opening, nodes, wrong):
+def ready(X: int, fcb: int, side: int, opening: int, nodes: int, wrong: int) -> int:
     """Find the first recorded drop for a direction of travel; tell whether its packets may take the fast path."""
     flags = load8(fcb + FLAGS)
     cold = fcb + load64(X + COLD)

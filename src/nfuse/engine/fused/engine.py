@@ -22,9 +22,8 @@ from nfuse.flow.header import DEADLINE, NUMBER, STATE
 from nfuse.memory.arena import Arena
 from nfuse.memory.cache import load_generated
 from nfuse.memory.raw import violations
-from nfuse.nf.abi import CX_LOG_BASE, CX_LOG_CAPACITY, CX_LOG_HEAD, CX_LOG_LOST, CX_NOW, LOG_DTYPE, MAT_SIZE, TUPLE_SIZE
+from nfuse.nf.abi import CX_LOG_BASE, CX_LOG_CAPACITY, CX_LOG_HEAD, CX_LOG_LOST, LOG_DTYPE, MAT_SIZE, TUPLE_SIZE
 from nfuse.nf.instance import Instance
-from nfuse.packet.desc import DESC_SIZE
 from nfuse.packet.fields import MODIFY_FIELDS
 from nfuse.packet.reasons import MALFORMED
 from nfuse.port.burst import Burst
@@ -197,7 +196,10 @@ class FusedEngine:
                 row[cx.N_OLD6 // 8 + number] = plan.old6.get(name, 0)
             for k, (_, fields, layout) in enumerate(plan.info.coarse):
                 table = Blocks(
-                    layout.size, len(key_words(fields, plan.traffic)), self.chain.capacity, round(self.chain.idle * 1000)
+                    layout.size,
+                    len(key_words(fields, plan.traffic)),
+                    self.chain.capacity,
+                    round(self.chain.idle * 1000),
                 )
                 assert table.stride == stride_of(plan, k)
                 self.blocks[plan.index, k] = table
@@ -374,7 +376,13 @@ class FusedEngine:
         return rows
 
     def _scratch_columns(
-        self, plan: NodePlan, rows: NDArray[Any], pool: NDArray[Any], live: NDArray[Any], mine: NDArray[Any], column: Any
+        self,
+        plan: NodePlan,
+        rows: NDArray[Any],
+        pool: NDArray[Any],
+        live: NDArray[Any],
+        mine: NDArray[Any],
+        column: Any,
     ) -> None:
         for name, session, slot in scratchpad(plan.node.name, plan.info):
             form = rows.dtype[name]

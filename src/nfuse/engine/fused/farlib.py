@@ -11,121 +11,121 @@ from nfuse.memory.jit import Entry, entry
 from nfuse.memory.raw import i64, load64
 
 
-def shorten(X, number, before):
+def shorten(X: int, number: int, before: int) -> int:
     return sessions.shorten(X, number, before)
 
 
-def find_packet(X, P):
+def find_packet(X: int, P: int) -> int:
     return sessions.find_packet(X, P)
 
 
-def find_quoted(X, P):
+def find_quoted(X: int, P: int) -> int:
     return sessions.find_quoted(X, P)
 
 
-def create(X, P, side, bare):
+def create(X: int, P: int, side: int, bare: int) -> int:
     return sessions.create(X, P, side, bare)
 
 
-def release(X, number):
+def release(X: int, number: int) -> int:
     sessions.release(X, number)
     return i64(0)
 
 
-def rekey(X, P, number):
+def rekey(X: int, P: int, number: int) -> int:
     return sessions.rekey(X, P, number)
 
 
-def consolidate(X, fcb, ext):
+def consolidate(X: int, fcb: int, ext: int) -> int:
     _consolidate.consolidate(X, fcb, ext)
     return i64(0)
 
 
-def commit(X, fcb, ext, node, M):
+def commit(X: int, fcb: int, ext: int, node: int, M: int) -> int:
     records.commit(X, fcb, ext, node, M)
     return i64(0)
 
 
-def record_fault(X, fcb, node, line):
+def record_fault(X: int, fcb: int, node: int, line: int) -> int:
     records.record_fault(X, fcb, node, line)
     return i64(0)
 
 
-def apply_record(X, P, fcb, ext, node, opening):
+def apply_record(X: int, P: int, fcb: int, ext: int, node: int, opening: int) -> int:
     return records.apply_record(X, P, fcb, ext, node, opening)
 
 
-def place(X, fcb, ext, node, T):
+def place(X: int, fcb: int, ext: int, node: int, T: int) -> int:
     records.place(X, fcb, ext, node, T)
     return i64(0)
 
 
-def set_entry(X, number):
+def set_entry(X: int, number: int) -> int:
     support.set_entry(X, number)
     return i64(0)
 
 
-def drop_recorded(X, node, dropped):
+def drop_recorded(X: int, node: int, dropped: int) -> int:
     support.drop_recorded(X, node, dropped)
     return i64(0)
 
 
-def count_fault(X, node, line, dropped):
+def count_fault(X: int, node: int, line: int, dropped: int) -> int:
     support.count_fault(X, node, line, dropped)
     return i64(0)
 
 
-def see_changes(X, fcb, gen):
+def see_changes(X: int, fcb: int, gen: int) -> int:
     support.see_changes(X, fcb, gen)
     return i64(0)
 
 
-def answer(X, P, kind):
+def answer(X: int, P: int, kind: int) -> int:
     return support.answer(X, P, kind)
 
 
-def made_leaves(X, Q):
+def made_leaves(X: int, Q: int) -> int:
     support.made_leaves(X, Q)
     return i64(0)
 
 
-def emit_made(X):
+def emit_made(X: int) -> int:
     support.emit_made(X)
     return i64(0)
 
 
-def next_due(X):
+def next_due(X: int) -> int:
     return wheel.next_due(load64(X + WHEEL), load64(X + POOL), load64(X + SIZE), load64(X + NOW_MS))
 
 
-def victim(X, at, mask):
+def victim(X: int, at: int, mask: int) -> int:
     return evict.victim(load64(X + HEAP), load64(X + POOL), load64(X + SIZE), load64(X + USED), at, mask)
 
 
-def block_acquire(B, key, now):
+def block_acquire(B: int, key: int, now: int) -> int:
     return blocks.acquire(B, key, now)
 
 
-def block_release(B, block, now):
+def block_release(B: int, block: int, now: int) -> int:
     blocks.release(B, block, now)
     return i64(0)
 
 
-def rewrite_others(P, fcb, point, values):
+def rewrite_others(P: int, fcb: int, point: int, values: int) -> int:
     rewrite.rewrite_others(P, fcb, point, values)
     return i64(0)
 
 
-def probe(X, node, number, opening):
+def probe(X: int, node: int, number: int, opening: int) -> int:
     return original.probe(X, node, number, opening)
 
 
-def remember(X, node, number):
+def remember(X: int, node: int, number: int) -> int:
     original.remember(X, node, number)
     return i64(0)
 
 
-def forget(X, node, number):
+def forget(X: int, node: int, number: int) -> int:
     original.forget(X, node, number)
     return i64(0)
 

@@ -210,7 +210,9 @@ def plan_chain(chain: Chain) -> ChainPlan:
     _pair_headers(nodes)
     disturbed = any(p.stateless and modify_fields(p.packet_effects.writes) & set(TUPLE_FIELDS) for p in nodes)
     never_quick = disturbed or _modifies_below_headers(nodes)
-    keep_old = {(p.index, f) for p in nodes for f in p.modifies & set(TUPLE_FIELDS) if disturbed or _shared(nodes, p, f)}
+    keep_old = {
+        (p.index, f) for p in nodes for f in p.modifies & set(TUPLE_FIELDS) if disturbed or _shared(nodes, p, f)
+    }
 
     hot = _Room(HOT_SIZE)
     ext = _Room(E_SIZE)

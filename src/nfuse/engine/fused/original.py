@@ -14,7 +14,7 @@ from nfuse.memory.raw import i64, load32, load64
 
 
 @native
-def probe(X, node, number, opening):
+def probe(X: int, node: int, number: int, opening: int) -> int:
     """Look a session up in the table of one NF: its FCB number, 0 if the NF does not know it."""
     if number == 0:
         return i64(0)
@@ -40,7 +40,7 @@ def probe(X, node, number, opening):
 
 
 @native
-def remember(X, node, number):
+def remember(X: int, node: int, number: int) -> None:
     """Enter both directions of a session into the table of one NF."""
     session = load64(fcb_of(X, number) + SESSION)
     base = load64(load64(X + OWN_TABLES) + 8 * node)
@@ -50,7 +50,7 @@ def remember(X, node, number):
 
 
 @native
-def forget(X, node, number):
+def forget(X: int, node: int, number: int) -> None:
     """Take a session that ends out of the table of one NF."""
     session = load64(fcb_of(X, number) + SESSION)
     base = load64(load64(X + OWN_TABLES) + 8 * node)

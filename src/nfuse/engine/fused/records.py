@@ -16,8 +16,8 @@ from nfuse.engine.fused.context import (
     FLAGS,
     HIDDEN,
     KEY_O,
-    L_DROP,
     L_DECAP,
+    L_DROP,
     L_ENCAP,
     L_MASK,
     L_MORE,
@@ -85,7 +85,6 @@ from nfuse.nf.abi import (
     MAT_REPLY,
     MAT_RUN,
     MAT_VALUES,
-    TUPLE_DPORT,
     TUPLE_PROTO,
     TUPLE_SIZE,
     TUPLE_SPORT,
@@ -116,13 +115,13 @@ FAULT_BIT = 0x8000
 
 
 @native
-def node_of(X, node):
+def node_of(X: int, node: int) -> int:
     """Return the address of a node's row in the node table."""
     return load64(X + NODE_TABLE) + node * NODE_SIZE
 
 
 @native
-def value_hi(N, fcb, ext, field):
+def value_hi(N: int, fcb: int, ext: int, field: int) -> int:
     """Return the high half of a recorded address (0 for IPv4 and for other fields)."""
     if field < 2 and load8(fcb + FLAGS) & FL_V6:
         return load64(ext + load64(N + N_VALUES6 + 8 * field))
@@ -130,7 +129,7 @@ def value_hi(N, fcb, ext, field):
 
 
 @native
-def value_lo(N, fcb, ext, field):
+def value_lo(N: int, fcb: int, ext: int, field: int) -> int:
     """Return the low half of a recorded address, or the value of another recorded field."""
     where = fcb + load64(N + N_VALUES + 8 * field)
     if field < 2:
@@ -145,7 +144,7 @@ def value_lo(N, fcb, ext, field):
 
 
 @native
-def store_value(N, fcb, ext, field, hi, lo):
+def store_value(N: int, fcb: int, ext: int, field: int, hi: int, lo: int) -> None:
     """Keep the value of a recorded field."""
     where = fcb + load64(N + N_VALUES + 8 * field)
     if field < 2:
@@ -164,7 +163,7 @@ def store_value(N, fcb, ext, field, hi, lo):
 
 
 @native
-def store_value_at(where, where6, v6, field, hi, lo):
+def store_value_at(where: int, where6: int, v6: int, field: int, hi: int, lo: int) -> None:
     """Keep a tuple field's value in a block of 12 bytes (src, dst u32; sport, dport u16), IPv6 addresses at `where6`."""
     if field < 2:
         if v6:
@@ -177,13 +176,13 @@ def store_value_at(where, where6, v6, field, hi, lo):
 
 
 @native
-def is_v4(hi, lo):
+def is_v4(hi: int, lo: int) -> int:
     """Tell whether an address is IPv4 (v4-mapped)."""
     return i64(hi == 0 and lsr(lo, 32) == 0xFFFF)
 
 
 @native
-def walk_tuple(X, fcb, ext, node, T, depth):
+def walk_tuple(X: int, fcb: int, ext: int, node: int, T: int, depth: int) -> int:
     """Let tuple `T` pass `node` in the opening direction, with what is recorded there; `depth` headers hide others.
 
     A pushed header hides the tuple below it until it is removed. Returns the new depth.
@@ -222,7 +221,7 @@ def walk_tuple(X, fcb, ext, node, T, depth):
 
 
 @native
-def place(X, fcb, ext, node, T):
+def place(X: int, fcb: int, ext: int, node: int, T: int) -> None:
     """Write into `T` the session's opening tuple as it reaches `node` (NODES or -1: as it leaves)."""
     flags = load8(fcb + FLAGS)
     if flags & FL_V6:
@@ -243,7 +242,7 @@ def place(X, fcb, ext, node, T):
 
 
 @native
-def effective_fields(fcb, ext):
+def effective_fields(fcb: int, ext: int) -> int:
     """Return the mask of modify fields that mean something for a session: port fields only where there is a port."""
     kind = load8(fcb + PCLASS)
     if kind <= 1:
@@ -263,7 +262,7 @@ def effective_fields(fcb, ext):
 
 
 @native
-def commit(X, fcb, ext, node, M):
+def commit(X: int, fcb: int, ext: int, node: int, M: int) -> None:
     """Keep what a handler recorded in `M` as the session's local record of `node`; marks later NFs for on_change."""
     N = node_of(X, node)
     local = load64(N + N_LOCAL)
@@ -293,9 +292,7 @@ def commit(X, fcb, ext, node, M):
             hi = i64(0)
             lo = load64(M + MAT_VALUES + 16 * field)
         bit = i64(1) << field
-        if before & bit and (
-            value_lo(N, fcb, ext, field) != lo or (v6 and value_hi(N, fcb, ext, field) != hi)
-        ):
+        if before & bit and (value_lo(N, fcb, ext, field) != lo or (v6 and value_hi(N, fcb, ext, field) != hi)):
             changed |= bit
         store_value(N, fcb, ext, field, hi, lo)
         if field < 4 and load64(N + N_OLD + 8 * field):
@@ -323,7 +320,7 @@ def commit(X, fcb, ext, node, M):
 
 
 @native
-def keep_old(X, N, fcb, ext, field):
+def keep_old(X: int, N: int, fcb: int, ext: int, field: int) -> None:
     """Keep the value that a tuple field had before this NF (chains whose stores disturb the tuple)."""
     T = X + CX_PLACE
     if field < 2:
@@ -338,7 +335,7 @@ def keep_old(X, N, fcb, ext, field):
 
 
 @native
-def mark_readers(X, fcb, node, changed):
+def mark_readers(X: int, fcb: int, node: int, changed: int) -> None:
     """Mark on_change as due at NFs after `node`, in opening order, whose on_flow read a field of mask `changed` (S6)."""
     cold = fcb + load64(X + COLD)
     matched = load32(fcb + MATCHED) & load32(cold + REACHED)
@@ -357,7 +354,7 @@ def mark_readers(X, fcb, node, changed):
 
 
 @native
-def record_fault(X, fcb, node, line):
+def record_fault(X: int, fcb: int, node: int, line: int) -> None:
     """Record a drop for a session whose on_flow or on_change faulted."""
     local = load64(node_of(X, node) + N_LOCAL)
     record = fcb + local
@@ -371,7 +368,7 @@ def record_fault(X, fcb, node, line):
 
 
 @native
-def apply_tuple_field(P, error, field, hi, lo):
+def apply_tuple_field(P: int, error: int, field: int, hi: int, lo: int) -> int:
     """Set one field of the session tuple in a packet, or in all places where an ICMP error has it. Returns 0 if the
     address is of the other family."""
     if error:
@@ -392,7 +389,7 @@ def apply_tuple_field(P, error, field, hi, lo):
 
 
 @native
-def apply_other_field(P, field, value):
+def apply_other_field(P: int, field: int, value: int) -> None:
     """Set a field outside the session tuple (TTL, DSCP, ECN, MAC addresses, VLAN tag)."""
     if field == 4:
         set_ip_ttl(P, value)
@@ -411,23 +408,21 @@ def apply_other_field(P, field, value):
 
 
 @native
-def push_header(X, P, at):
+def push_header(X: int, P: int, at: int) -> int:
     """Push the IPIP header whose parameters lie at `at`."""
     if load64(X + PUSHED) == 0:
         read_packet(P, X + TUPLE_INNER)
     four = is_v4(load64(at), load64(at + 8))
     if four != is_v4(load64(at + 16), load64(at + 24)):
         return i64(1 + R_FAMILY)
-    if push_ipip(
-        P, load64(at), load64(at + 8), load64(at + 16), load64(at + 24), load8(at + 32), load8(at + 33)
-    ) == 0:
+    if push_ipip(P, load64(at), load64(at + 8), load64(at + 16), load64(at + 24), load8(at + 32), load8(at + 33)) == 0:
         return i64(1 + R_HEAD_ROOM if load16(P + ROOM) < (20 if four else 40) else 1 + R_TOO_LONG)
     store64(X + PUSHED, load64(X + PUSHED) + 1)
     return i64(0)
 
 
 @native
-def pop_header(X, P):
+def pop_header(X: int, P: int) -> int:
     """Remove the outermost header, if the chain pushed one on this packet."""
     depth = load64(X + PUSHED)
     if depth == 0:
@@ -438,7 +433,7 @@ def pop_header(X, P):
 
 
 @native
-def apply_record(X, P, fcb, ext, node, opening):
+def apply_record(X: int, P: int, fcb: int, ext: int, node: int, opening: int) -> int:
     """Apply a session's record of one NF to a packet at the NF's place.
 
     Returns 0, or 1 + the number of the chain's reason to drop the packet.
@@ -484,7 +479,7 @@ def apply_record(X, P, fcb, ext, node, opening):
 
 
 @native
-def load_old(N, fcb, ext, field, T):
+def load_old(N: int, fcb: int, ext: int, field: int, T: int) -> None:
     """Read a kept old value into tuple `T` (where another NF may change the field later, or a store disturbs it)."""
     if field < 2:
         if load8(fcb + FLAGS) & FL_V6:
@@ -497,13 +492,13 @@ def load_old(N, fcb, ext, field, T):
 
 
 @native
-def armed(X, fcb, event):
+def armed(X: int, fcb: int, event: int) -> int:
     """Tell whether an event of a session is armed: 1 or 0."""
     return ~(load32(fcb + load64(X + COLD) + DISARMED) >> event) & 1
 
 
 @native
-def arm(X, fcb, event, on):
+def arm(X: int, fcb: int, event: int, on: int) -> None:
     """Arm or disarm an event of a session."""
     at = fcb + load64(X + COLD) + DISARMED
     bits = load32(at)

@@ -38,7 +38,7 @@ from nfuse.packet.desc import (
 
 
 @inlined
-def add_to_checksum(at, delta):
+def add_to_checksum(at: int, delta: int) -> None:
     """Add a prepared sum (folded; 0 only if all its terms are 0) to the checksum at `at` (RFC 1624, eq. 3)."""
     total = (load16be(at) ^ 0xFFFF) + delta
     total = (total & 0xFFFF) + (total >> 16)
@@ -46,7 +46,7 @@ def add_to_checksum(at, delta):
 
 
 @inlined
-def add_to_checksum_udp(at, delta):
+def add_to_checksum_udp(at: int, delta: int) -> None:
     """As :func:`add_to_checksum`; 0 means no checksum and stays, a result of 0 is sent as 0xffff (RFC 768)."""
     before = load16be(at)
     if before:
@@ -57,7 +57,7 @@ def add_to_checksum_udp(at, delta):
 
 
 @native
-def add_l4_sum(flags, l4, delta):
+def add_l4_sum(flags: int, l4: int, delta: int) -> None:
     """Add a prepared sum to the checksum of whatever L4 header there is."""
     if flags & F_TCP:
         add_to_checksum(l4 + 16, delta)
@@ -68,7 +68,7 @@ def add_l4_sum(flags, l4, delta):
 
 
 @native
-def store_ports(flags, l4, sport, dport, mask):
+def store_ports(flags: int, l4: int, sport: int, dport: int, mask: int) -> None:
     """Store the ports, or the echo identifier, that `mask` names (4 sport, 8 dport)."""
     if flags & (F_TCP | F_UDP):
         if mask & 4:
@@ -84,7 +84,7 @@ def store_ports(flags, l4, sport, dport, mask):
 
 
 @inlined
-def rewrite_last(P, fcb, ext, point, opening):
+def rewrite_last(P: int, fcb: int, ext: int, point: int, opening: int) -> None:
     """Apply the last point's tuple fields: the packet leaves with the tuple that the other key mirrors."""
     mask = load16(fcb + point + P_MASK) & 15
     if mask == 0:
@@ -124,7 +124,7 @@ def rewrite_last(P, fcb, ext, point, opening):
 
 
 @native
-def rewrite_here(P, fcb, ext, point, values, values6):
+def rewrite_here(P: int, fcb: int, ext: int, point: int, values: int, values6: int) -> None:
     """Apply the tuple fields of a point on the way; `values` and `values6` say where their values lie."""
     mask = load16(fcb + point + P_MASK) & 15
     if mask == 0:
@@ -156,7 +156,7 @@ def rewrite_here(P, fcb, ext, point, values, values6):
 
 
 @native
-def rewrite_others(P, fcb, point, values):
+def rewrite_others(P: int, fcb: int, point: int, values: int) -> None:
     """Apply a point's fields outside the tuple; `values` says where their values lie."""
     mask = load16(fcb + point + P_MASK) & 0x7F0
     at = fcb + values

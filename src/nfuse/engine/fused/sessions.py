@@ -7,20 +7,19 @@ from __future__ import annotations
 
 from nfuse.engine.fused.context import (
     C_CREATED,
-    CAPACITY,
     COUNTERS,
     E_KEY_O,
     E_KEY_STRIDE,
     ENTRY_KEY,
     ESIZE,
     EXT,
+    FAR,
+    FAR_SHORTEN,
     FL_CHANGED,
     FL_HAS_OLD_KEY,
     FL_HAS_REPLY_KEY,
     FL_REKEY,
     FL_SIDE,
-    FAR,
-    FAR_SHORTEN,
     FL_V6,
     FLAGS,
     FREE,
@@ -71,19 +70,19 @@ from nfuse.packet.quoted import quoted_dst, quoted_src, quoted_tuple
 
 
 @native
-def fcb_of(X, number):
+def fcb_of(X: int, number: int) -> int:
     """Return the address of FCB `number`."""
     return load64(X + POOL) + number * load64(X + SIZE)
 
 
 @native
-def ext_of(X, number):
+def ext_of(X: int, number: int) -> int:
     """Return the address of the IPv6 extension of FCB `number`."""
     return load64(X + EXT) + number * load64(X + ESIZE)
 
 
 @native
-def protocol_class(proto):
+def protocol_class(proto: int) -> int:
     """Return the class of an IP protocol for time-outs: 0 TCP, 1 UDP, 2 ICMP, 3 other."""
     if proto == 6:
         return i64(0)
@@ -95,7 +94,7 @@ def protocol_class(proto):
 
 
 @native
-def hash_key(key, v6):
+def hash_key(key: int, v6: int) -> int:
     """Hash a key where it lies."""
     if v6:
         return index.hash6(
@@ -105,7 +104,7 @@ def hash_key(key, v6):
 
 
 @native
-def find_key(X, key, v6):
+def find_key(X: int, key: int, v6: int) -> int:
     """Look up a key that lies in memory: FCB number << 2 | kind, or 0."""
     h = hash_key(key, v6)
     if v6:
@@ -138,7 +137,7 @@ def find_key(X, key, v6):
 
 
 @inlined
-def packet_hash(P):
+def packet_hash(P: int) -> int:
     """Hash the key of a packet at the entry."""
     ip = load64(P + ADDR) + load16(P + L3)
     b = load32(P + SPORT)
@@ -149,7 +148,7 @@ def packet_hash(P):
 
 
 @native
-def find_packet(X, P):
+def find_packet(X: int, P: int) -> int:
     """Look up the session of a packet (not an ICMP error) at the entry: FCB number << 2 | kind, or 0."""
     ip = load64(P + ADDR) + load16(P + L3)
     b = load32(P + SPORT)
@@ -192,7 +191,7 @@ def find_packet(X, P):
 
 
 @native
-def keep_entry_key(X, P):
+def keep_entry_key(X: int, P: int) -> None:
     """Keep the key of a packet without session as it is at the entry: the session that it may open gets it."""
     ip = load64(P + ADDR) + load16(P + L3)
     b = load32(P + SPORT)
@@ -200,13 +199,11 @@ def keep_entry_key(X, P):
     if load32(P + P_FLAGS) & F_IP4:
         index.store_key4(X + ENTRY_KEY, load64(ip + 12), b, c)
     else:
-        index.store_key6(
-            X + ENTRY_KEY, load64(ip + 8), load64(ip + 16), load64(ip + 24), load64(ip + 32), b | c << 32
-        )
+        index.store_key6(X + ENTRY_KEY, load64(ip + 8), load64(ip + 16), load64(ip + 24), load64(ip + 32), b | c << 32)
 
 
 @native
-def find_quoted(X, P):
+def find_quoted(X: int, P: int) -> int:
     """Look up the session of the packet that an ICMP error quotes, in the error's direction: as :func:`find_packet`."""
     v6 = i64((load32(P + P_FLAGS) & F_IP4) == 0)
     T = X + TUPLE_TEMP
@@ -226,7 +223,7 @@ def find_quoted(X, P):
 
 
 @native
-def install(X, number, kind, key, v6):
+def install(X: int, number: int, kind: int, key: int, v6: int) -> int:
     """Enter one of a session's keys, which lies at `key`, into the index."""
     h = hash_key(key, v6)
     value = number << 2 | kind
@@ -236,7 +233,7 @@ def install(X, number, kind, key, v6):
 
 
 @native
-def uninstall(X, number, kind, key, v6):
+def uninstall(X: int, number: int, kind: int, key: int, v6: int) -> None:
     """Take one of a session's keys out of the index and wipe it, so that no stale hint can match it."""
     h = hash_key(key, v6)
     value = number << 2 | kind
@@ -249,13 +246,13 @@ def uninstall(X, number, kind, key, v6):
 
 
 @inlined
-def timeout(X, kind, state):
+def timeout(X: int, kind: int, state: int) -> int:
     """Return the time-out of a protocol class in a state, in ms."""
     return load64(load64(X + TIMEOUTS) + 8 * (kind * STATES_PER_CLASS + state))
 
 
 @native
-def create(X, P, side, bare):
+def create(X: int, P: int, side: int, bare: int) -> int:
     """Create the session that packet `P` opens; the caller has made room. Returns its FCB number.
 
     `bare` is the size of the FCB, all of which is zeroed but for its number.
@@ -301,7 +298,7 @@ def create(X, P, side, bare):
 
 
 @native
-def look_ahead(X, number):
+def look_ahead(X: int, number: int) -> None:
     """Prefetch what ending session `number` will touch (it hangs behind one that ends now), and the one behind it."""
     if number == 0:
         return
@@ -318,7 +315,7 @@ def look_ahead(X, number):
 
 
 @native
-def release(X, number):
+def release(X: int, number: int) -> None:
     """Free the FCB of a session whose NFs have been told: keys, wheel, free list."""
     fcb = fcb_of(X, number)
     ext = ext_of(X, number)
@@ -340,7 +337,7 @@ def release(X, number):
 
 
 @native
-def rekey(X, P, number):
+def rekey(X: int, P: int, number: int) -> int:
     """Take the reply key from packet `P` as it leaves. Returns 0 if the key belongs to another session (rule S3)."""
     fcb = fcb_of(X, number)
     ext = ext_of(X, number)
@@ -386,7 +383,7 @@ def rekey(X, P, number):
 
 
 @native
-def same_key(a, b, size):
+def same_key(a: int, b: int, size: int) -> int:
     """Tell whether two keys of `size` bytes are equal."""
     at = i64(0)
     while at < size:
@@ -397,7 +394,7 @@ def same_key(a, b, size):
 
 
 @inlined
-def track(X, fcb, number, opening, tcp_flags):
+def track(X: int, fcb: int, number: int, opening: int, tcp_flags: int) -> None:
     """A packet of a session leaves: follow its protocol state and refresh the deadline (rules S13 and S15)."""
     kind = load8(fcb + PCLASS)
     state = load8(fcb + STATE)
@@ -423,7 +420,7 @@ def track(X, fcb, number, opening, tcp_flags):
 
 
 @inlined
-def refresh(X, fcb, number, kind, state):
+def refresh(X: int, fcb: int, number: int, kind: int, state: int) -> None:
     """Give a session the deadline of its state; hang it anew in the wheel if that is earlier than before."""
     deadline = load64(X + NOW_MS) + load64(load64(X + TIMEOUTS) + 8 * (kind * STATES_PER_CLASS + state))
     before = load64(fcb + DEADLINE)
@@ -433,7 +430,7 @@ def refresh(X, fcb, number, kind, state):
 
 
 @native
-def shorten(X, number, before):
+def shorten(X: int, number: int, before: int) -> int:
     """A session's deadline has become earlier: hang it anew in the wheel."""
     wheel.shorten(load64(X + WHEEL), load64(X + POOL), load64(X + SIZE), number, before)
     note(load64(X + HEAP), load64(X + POOL), load64(X + SIZE), number, load64(X + LIVE))

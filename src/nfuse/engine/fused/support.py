@@ -51,21 +51,21 @@ MADE_HEADROOM = 128
 
 
 @inlined
-def count(X, offset):
+def count(X: int, offset: int) -> None:
     """Add one to a counter of the chain."""
     at = load64(X + COUNTERS) + offset
     store64(at, load64(at) + 1)
 
 
 @inlined
-def count_drop(X, reason):
+def count_drop(X: int, reason: int) -> None:
     """Count a dropped packet under a global reason number."""
     at = load64(X + DROPS) + 8 * reason
     store64(at, load64(at) + 1)
 
 
 @native
-def count_fault(X, node, line, dropped):
+def count_fault(X: int, node: int, line: int, dropped: int) -> None:
     """Count a fault of a node's handler at a source line: `dropped` 1 if a packet was dropped for it, else 0."""
     wanted = (node << 33) | (line << 1) | dropped | (i64(1) << 62)
     table = load64(X + FAULTS)
@@ -85,7 +85,7 @@ def count_fault(X, node, line, dropped):
 
 
 @native
-def emit(X, P, index):
+def emit(X: int, P: int, index: int) -> None:
     """Put a packet into the output order."""
     n = load64(X + ORDER_COUNT)
     store32(load64(X + ORDER) + 4 * n, index)
@@ -96,7 +96,7 @@ def emit(X, P, index):
 
 
 @inlined
-def too_long(X, P):
+def too_long(X: int, P: int) -> int:
     """Tell whether a packet exceeds the chain's MTU."""
     limit = load64(X + FRAME_LIMIT)
     if limit == 0:
@@ -105,7 +105,7 @@ def too_long(X, P):
 
 
 @native
-def set_entry(X, number):
+def set_entry(X: int, number: int) -> None:
     """Put the session's opening tuple at the entry where handlers find it; also as the tuple at the place."""
     fcb = fcb_of(X, number)
     if load8(fcb + FLAGS) & FL_V6:
@@ -116,13 +116,13 @@ def set_entry(X, number):
 
 
 @native
-def clear_record(M):
+def clear_record(M: int) -> None:
     """Empty the temporary record that a handler fills (values count only where its head says so)."""
     zero(M, MAT_VALUES)
 
 
 @native
-def answer(X, P, kind):
+def answer(X: int, P: int, kind: int) -> int:
     """Make the packet that answers `P` as it is now: its descriptor, or 0 where none is due."""
     index = load64(X + NEXT_DESC)
     at = ((load64(X + NEXT_BYTE) + 63) & ~63) + MADE_HEADROOM
@@ -143,7 +143,7 @@ def answer(X, P, kind):
 
 
 @native
-def made_leaves(X, Q):
+def made_leaves(X: int, Q: int) -> None:
     """A made packet leaves, right after the packet that it answers; longer than the MTU it is dropped."""
     if too_long(X, Q):
         count_drop(X, R_MTU)
@@ -154,7 +154,7 @@ def made_leaves(X, Q):
 
 
 @native
-def emit_made(X):
+def emit_made(X: int) -> None:
     """Put the made packets that wait into the output order."""
     n = load64(X + MADE_COUNT)
     for each in range(n):
@@ -164,7 +164,7 @@ def emit_made(X):
 
 
 @native
-def drop_recorded(X, node, dropped):
+def drop_recorded(X: int, node: int, dropped: int) -> None:
     """Count a drop that a session's record of `node` asks for: a reason of the NF, or a fault of its set-up."""
     if dropped & FAULT_BIT:
         count_fault(X, node, dropped & 0x7FFF, 1)
@@ -173,7 +173,7 @@ def drop_recorded(X, node, dropped):
 
 
 @native
-def see_changes(X, fcb, gen):
+def see_changes(X: int, fcb: int, gen: int) -> None:
     """The session meets control input that it has not seen: on_change is due at the NFs whose parameters changed."""
     cold = fcb + load64(X + COLD)
     seen = load32(fcb + SEEN_GEN)

@@ -45,7 +45,7 @@ V4_PREFIX = 0x0000_FFFF_0000_0000
 
 
 @native
-def read_packet(P, T):
+def read_packet(P: int, T: int) -> None:
     """Read the tuple of packet `P`, as its headers are now, into `T`."""
     flags = load32(P + FLAGS)
     frame = load64(P + ADDR)
@@ -79,7 +79,7 @@ def read_packet(P, T):
 
 
 @native
-def mirror(T, R):
+def mirror(T: int, R: int) -> None:
     """Write the tuple of the answer to tuple `T` into `R` (not the same place)."""
     store64(R + TUPLE_SRC, load64(T + TUPLE_DST))
     store64(R + TUPLE_SRC + 8, load64(T + TUPLE_DST + 8))
@@ -91,7 +91,7 @@ def mirror(T, R):
 
 
 @native
-def key_from_tuple(T, side, v6, key):
+def key_from_tuple(T: int, side: int, v6: int, key: int) -> None:
     """Write the key of tuple `T` on `side`: 14 bytes, or 38 if `v6`."""
     if v6:
         store64be(key, load64(T + TUPLE_SRC))
@@ -110,7 +110,7 @@ def key_from_tuple(T, side, v6, key):
 
 
 @native
-def tuple_from_key(key, v6, T):
+def tuple_from_key(key: int, v6: int, T: int) -> int:
     """Read a key back into a tuple; returns its side."""
     if v6:
         store64(T + TUPLE_SRC, load64be(key))
@@ -131,13 +131,13 @@ def tuple_from_key(key, v6, T):
 
 
 @native
-def field_hi(T, field):
+def field_hi(T: int, field: int) -> int:
     """Return the high half of address field 0 (source) or 1 (destination) of a tuple."""
     return load64(T + 16 * field)
 
 
 @native
-def field_lo(T, field):
+def field_lo(T: int, field: int) -> int:
     """Return the low half of address field 0 or 1, or the value of port field 2 (source) or 3 (destination)."""
     if field < 2:
         return load64(T + 16 * field + 8)
@@ -145,7 +145,7 @@ def field_lo(T, field):
 
 
 @native
-def set_field(T, field, hi, lo):
+def set_field(T: int, field: int, hi: int, lo: int) -> None:
     """Store a field of a tuple; fields are numbered as the first four of MODIFY_FIELDS."""
     if field < 2:
         store64(T + 16 * field, hi)
