@@ -1,8 +1,8 @@
 """Where consolidated header actions are applied (SpeedyBox section V-B; rule S7).
 
 An NF's recorded modifies need not be applied at its place: they are held back to the latest point at which no state
-function could tell. So one packet is rewritten once, at the end, unless a state function on the way touches a field that
-an earlier NF may have modified: then what is held back is applied just before it.
+function could tell. So one packet is rewritten once, at the end, unless a state function on the way touches a field
+that an earlier NF may have modified: then what is held back is applied just before it.
 
 :func:`apply_points` computes these points for one direction of travel, from what the compiler inferred of each NF.
 """

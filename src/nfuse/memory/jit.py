@@ -37,6 +37,7 @@ class Entry:
         self._keep = keep
 
     def __call__(self, *args: int) -> int:
+        """Call the plain Python function."""
         return self.function(*args)
 
 

@@ -144,8 +144,8 @@ class Callback:
             poke(at + MAT_RUN, 1 + plan.info.functions.index(made.run), 4)
         if (made.encap is not None and not plan.encap) or (made.decap and not plan.decap):
             raise NotImplementedError(
-                f"{plan.info.name}: an interpreted handler pushes or removes a header through a helper; call flow.encap "
-                "and flow.decap in the handler itself, so that the chain can be laid out for it"
+                f"{plan.info.name}: an interpreted handler pushes or removes a header through a helper; call "
+                "flow.encap and flow.decap in the handler itself, so that the chain can be laid out for it"
             )
         if made.encap is not None:
             poke(at + MAT_ENCAP, 1, 4)

@@ -1,7 +1,7 @@
 """The fused engine's memory: offsets in its context, its node table and a session's flow control block (FCB).
 
-The context begins with what handlers see (:mod:`nfuse.nf.abi`); the engine's own part follows. All values are i64 in the
-processor's byte order unless said otherwise.
+The context begins with what handlers see (:mod:`nfuse.nf.abi`); the engine's own part follows. All values are i64 in
+the processor's byte order unless said otherwise.
 """
 
 from __future__ import annotations

@@ -66,7 +66,7 @@ class FastPath(Part):
 
     def _fast_stateless(self, plan: NodePlan, side: int, position: int) -> None:
         w = self.w
-        conditions = []
+        conditions: list[str] = []
         for b, alternative in plan.node.guard:
             at = f"fcb + {self.plan.sel + b}"
             with w.block(f"if load8({at}) == 0" + "".join(f" and {c}" for c in conditions) + ":"):

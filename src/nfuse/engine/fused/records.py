@@ -164,7 +164,7 @@ def store_value(N: int, fcb: int, ext: int, field: int, hi: int, lo: int) -> Non
 
 @native
 def store_value_at(where: int, where6: int, v6: int, field: int, hi: int, lo: int) -> None:
-    """Keep a tuple field's value in a block of 12 bytes (src, dst u32; sport, dport u16), IPv6 addresses at `where6`."""
+    """Keep a tuple field's value in a block of 12 bytes (src, dst u32; sport, dport u16), IPv6 addresses at where6."""
     if field < 2:
         if v6:
             store64(where6 + 16 * field, hi)
@@ -336,7 +336,7 @@ def keep_old(X: int, N: int, fcb: int, ext: int, field: int) -> None:
 
 @native
 def mark_readers(X: int, fcb: int, node: int, changed: int) -> None:
-    """Mark on_change as due at NFs after `node`, in opening order, whose on_flow read a field of mask `changed` (S6)."""
+    """Mark on_change as due at NFs after `node`, in opening order, whose on_flow read a field of `changed` (S6)."""
     cold = fcb + load64(X + COLD)
     matched = load32(fcb + MATCHED) & load32(cold + REACHED)
     pending = load32(cold + PENDING)

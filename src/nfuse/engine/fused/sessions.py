@@ -1,6 +1,6 @@
 """Sessions in the flow table: look-up by key, creation, reply keys, time-outs, release.
 
-What ends a session and calls its NFs' ``on_end`` is generated with the chain; these are the parts that all chains share.
+What ends a session and calls its NFs' ``on_end`` is generated with the chain; what all share is here.
 """
 
 from __future__ import annotations

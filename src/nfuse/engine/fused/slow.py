@@ -94,7 +94,7 @@ class SlowPath(Part):
     def _guard(self, plan: NodePlan) -> str:
         """Write the judging of the branches around a node; return the condition under which it is reached."""
         w = self.w
-        conditions = []
+        conditions: list[str] = []
         for b, alternative in plan.node.guard:
             before = " and ".join(conditions)
             head = f"if sel_{b} == 0" + (f" and {before}" if before else "") + ":"
