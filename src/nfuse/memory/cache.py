@@ -10,11 +10,14 @@ from __future__ import annotations
 
 import functools
 import hashlib
+import importlib
+import importlib.abc
 import importlib.util
 import os
 import sys
 import tempfile
 import warnings
+from importlib.machinery import ModuleSpec
 from pathlib import Path
 from types import ModuleType
 
@@ -86,35 +89,48 @@ def _scratch_folder() -> Path:
 _keep_alive: list[object] = []
 
 
+PREFIX = "nfuse_generated_"
+"""How the names of all generated modules begin."""
+
+
+def _folders() -> list[Path]:
+    from nfuse.memory.jit import JIT
+
+    folder = cache_folder() if JIT else None
+    return [folder] if folder else [_scratch_folder()]
+
+
+def write_generated(name: str, source: str) -> str:
+    """Put generated source into a file named by its content; return the name of the module that it is."""
+    module = f"{PREFIX}{name}_{hashlib.sha256(source.encode()).hexdigest()[:20]}"
+    path = _folders()[0] / f"{module}.py"
+    if not path.exists() or path.read_text() != source:
+        temporary = path.with_suffix(f".{os.getpid()}.tmp")
+        temporary.write_text(source)
+        temporary.replace(path)  # atomic: two processes may compile one chain at the same time
+    return module
+
+
+class _Finder(importlib.abc.MetaPathFinder):
+    """Finds generated modules by name, so that they may import one another, and other processes may import them."""
+
+    def find_spec(self, fullname: str, path: object = None, target: object = None) -> ModuleSpec | None:
+        """Return where a generated module lies, None for all others."""
+        if fullname.startswith(PREFIX):
+            for folder in _folders():
+                if (folder / f"{fullname}.py").exists():
+                    return importlib.util.spec_from_file_location(fullname, folder / f"{fullname}.py")
+        return None
+
+
+sys.meta_path.append(_Finder())
+
+
 def load_generated(name: str, source: str) -> ModuleType:
     """Import generated source as a module, from a file named by its content.
 
     Args:
         name: A readable prefix for the file name.
         source: Python source. The same source always gives the same module object within a process.
-
-    The module is registered in ``sys.modules`` before it is executed: Numba pickles references to it, and a second
-    process must be able to resolve them.
     """
-    digest = hashlib.sha256(source.encode()).hexdigest()[:20]
-    module_name = f"nfuse_generated_{name}_{digest}"
-    if module_name in sys.modules:
-        return sys.modules[module_name]
-    from nfuse.memory.jit import JIT
-
-    folder = (cache_folder() if JIT else None) or _scratch_folder()
-    path = folder / f"{module_name}.py"
-    if not path.exists() or path.read_text() != source:
-        temporary = path.with_suffix(f".{os.getpid()}.tmp")
-        temporary.write_text(source)
-        temporary.replace(path)  # atomic: two processes may compile one chain at the same time
-    spec = importlib.util.spec_from_file_location(module_name, path)
-    assert spec is not None and spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[module_name] = module
-    try:
-        spec.loader.exec_module(module)
-    except BaseException:
-        del sys.modules[module_name]
-        raise
-    return module
+    return importlib.import_module(write_generated(name, source))

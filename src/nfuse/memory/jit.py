@@ -77,12 +77,17 @@ if JIT:
         def get_call_template(self, args: Any, kws: Any) -> Any:
             return super().get_call_template(tuple(map(_widen, args)), {k: _widen(v) for k, v in kws.items()})
 
-        def __call__(self, *args: Any, **kws: Any) -> Any:
+        def from_python(self) -> Any:
+            """Return the dispatcher for callers in Python."""
             called = self.__dict__.get("_from_python")
             if called is None:
                 called = _cached(lambda cache: numba.njit(cache=cache, **_OPTIONS)(self.py_func), "python")
                 self.__dict__["_from_python"] = called
-            return called(*args, **kws)
+            return called
+
+        def __call__(self, *args: Any, **kws: Any) -> Any:
+            """Call from Python."""
+            return self.from_python()(*args, **kws)
 
     def _widen(kind: Any) -> Any:
         return _types.int64 if isinstance(kind, _types.Integer | _types.Boolean) else kind
@@ -105,6 +110,11 @@ if JIT:
         made = _cached(lambda cache: numba.njit(cache=cache, **options)(function))
         made.__class__ = _Native
         return made  # type: ignore[no-any-return]
+
+    def compile_now(function: Any) -> None:
+        """Compile a native function for calls from Python, all of whose arguments are i64, or load it from the cache."""
+        called = function.from_python()
+        called.compile((_types.int64,) * function.py_func.__code__.co_argcount)
 
     def entry(function: Callable[..., int]) -> Entry:
         """Compile a function of up to six i64 that returns an i64, at once, to be called by address."""
@@ -131,3 +141,6 @@ else:
         return function
 
     inlined = native
+
+    def compile_now(function: Any) -> None:
+        """Do nothing: plain Python needs no compilation."""

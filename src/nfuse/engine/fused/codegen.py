@@ -11,10 +11,14 @@ judges its class and probes a table of its own.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import partial
+
 from nfuse.engine.fused.context import R_MALFORMED
 from nfuse.engine.fused.fast import FastPath
 from nfuse.engine.fused.keys import stride_of
 from nfuse.engine.fused.slow import SlowPath
+from nfuse.engine.fused.writer import Writer
 
 NEAR, FAR_AHEAD = 12, 24
 """How many packets ahead of the one in hand its session, and before that its bucket of the index, is prefetched. Rolling
@@ -29,38 +33,48 @@ from nfuse.engine.fused.chainlib import *
 class Generator(SlowPath, FastPath):
     """Writes the module of one chain; see :class:`~nfuse.engine.fused.part.Part` for the arguments."""
 
-    def generate(self) -> str:
-        """Return the module's source."""
-        self.w(HEADER.rstrip())
-        if not self.original:
-            for plan, module in zip(self.plan.nodes, self.modules, strict=True):
-                for name in sorted(self._compiled(plan)):
-                    if name == "on_packet" or name.startswith(("run_", "event_")):
-                        self.w(f"from {module} import {name} as n{plan.index}_{name}")
-        self._end()
-        self._expire()
-        self._make_room()
-        self._ticks()
+    def generate(self) -> dict[str, str]:
+        """Return the sources of the chain's modules by name; ``chain`` holds the loop itself.
+
+        What is called by address has modules of its own, so that they can be compiled side by side.
+        """
+        parts: dict[str, str] = {}
+
+        def module(name: str, *makers: Callable[[], None]) -> None:
+            self.w = Writer()
+            self.w(HEADER.rstrip())
+            for make in makers:
+                make()
+            parts[name] = self.w.text()
+
+        for side in (0, 1):
+            if self.replies:
+                module(f"chain_back_{side}", self._judges, partial(self._slow, side, back=True))
+                module(f"chain_slow_{side}", self._judges, partial(self._send_back, side), partial(self._slow, side))
+            else:
+                module(f"chain_slow_{side}", self._judges, partial(self._slow, side))
+        module("chain_life", self._end, self._expire, self._make_room, self._ticks, self._finish, self._handle)
+        if self.original:
+            module("chain", self._process)
+        else:
+            module("chain", self._imports, self._judges, self._fasts, self._look_ahead, self._process)
+        return parts
+
+    def _imports(self) -> None:
+        for plan, module in zip(self.plan.nodes, self.modules, strict=True):
+            for name in sorted(self._compiled(plan)):
+                if name == "on_packet" or name.startswith(("run_", "event_")):
+                    self.w(f"from {module} import {name} as n{plan.index}_{name}")
+
+    def _judges(self) -> None:
         for number, alternatives in enumerate(self.plan.chain.branches):
             self._judge(number, alternatives)
-        if self.replies:
-            for side in (0, 1):
-                self._slow(side, back=True)
-            for side in (0, 1):
-                self._send_back(side)
+
+    def _fasts(self) -> None:
+        self.inline = True
         for side in (0, 1):
-            self._slow(side)
-        if not self.original:
-            self.inline = True
-            for side in (0, 1):
-                self._fast(side)
-            self.inline = False
-        self._finish()
-        self._handle()
-        if not self.original:
-            self._look_ahead()
-        self._process()
-        return self.w.text()
+            self._fast(side)
+        self.inline = False
 
     # --------------------------------------------------------------------------------------------- sessions, time
 

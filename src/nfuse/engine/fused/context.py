@@ -124,7 +124,7 @@ OWN_TABLES: Final = 912
 OWN_MASK: Final = 920
 FAR: Final = 1024
 """Addresses of functions that are called by address, i64 by FAR_*."""
-X_SIZE: Final = 2048
+X_SIZE: Final = 8192
 
 FAR_NAMES: Final = (
     "shorten",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 from typing import Any
 
 import numpy as np
@@ -11,16 +12,18 @@ from nfuse.chain.spec import Chain
 from nfuse.engine.api import STATES, Control
 from nfuse.engine.flows import flow_type, scratchpad
 from nfuse.engine.fused import context as cx
+from nfuse.engine.fused.build import build
 from nfuse.engine.fused.callback import Callback
 from nfuse.engine.fused.codegen import Generator
-from nfuse.engine.fused.farlib import SHARED, handler_entry, shared
+from nfuse.engine.fused.farlib import SHARED, handler_module, kernel, shared
 from nfuse.engine.fused.keys import key_words, stride_of
 from nfuse.engine.fused.layout import ChainPlan, NodePlan, plan_chain
 from nfuse.flow import evict, index, wheel
 from nfuse.flow.blocks import Blocks
 from nfuse.flow.header import DEADLINE, NUMBER, STATE
 from nfuse.memory.arena import Arena
-from nfuse.memory.cache import load_generated
+from nfuse.memory.cache import write_generated
+from nfuse.memory.jit import Entry
 from nfuse.memory.raw import violations
 from nfuse.nf.abi import CX_LOG_BASE, CX_LOG_CAPACITY, CX_LOG_HEAD, CX_LOG_LOST, LOG_DTYPE, MAT_SIZE, TUPLE_SIZE
 from nfuse.nf.instance import Instance
@@ -52,7 +55,7 @@ class FusedEngine:
         self.instances = [Instance(node.nf) for node in chain.nodes]
         modules = [plan.info.load().__name__ for plan in self.plan.nodes]
         generator = Generator(self.plan, modules, self.original)
-        self.source = generator.generate()
+        self.sources = generator.generate()
         self._reasons: list[tuple[str, str]] = [("chain", reason) for reason in cx.CHAIN_REASONS]
         self._reasons += [("chain", f"malformed: {reason}") for reason in MALFORMED]
         self._first_reason: list[int] = []
@@ -217,20 +220,29 @@ class FusedEngine:
                         placed.others,
                     )
 
+    @property
+    def source(self) -> str:
+        """The generated source of the chain, all modules of it."""
+        return "\n\n".join(f"# ---- {name}\n{text}" for name, text in self.sources.items())
+
     def _compile(self, generator: Generator, modules: list[str]) -> None:
         """Compile everything now, or load it from the cache; put addresses where generated code looks for them."""
+        kernels = [name for name in SHARED if self.original or name not in ("probe", "remember", "forget")]
+        handlers = {key: handler_module(modules[key[0]], key[1]) for key in generator.handlers}
+        written = {name: write_generated(name, text) for name, text in self.sources.items()}
+        build([*map(kernel, kernels), *handlers.values(), *written.values(), "nfuse.packet.parse:parse_burst"])
         table = self._x[cx.FAR // 8 :]
-        for number, name in enumerate(SHARED):
-            if self.original or name not in ("probe", "remember", "forget"):
-                table[number] = shared(name).address
-        for (node, handler), number in generator.handlers.items():
+        for name in kernels:
+            table[cx.FAR_NAMES.index(name)] = shared(name).address
+        for key, number in generator.handlers.items():
             if cx.FAR_HANDLERS + number >= len(table):
                 raise ValueError("the chain has too many handlers")
-            table[cx.FAR_HANDLERS + number] = handler_entry(modules[node], handler).address
-        self.module = load_generated("chain", self.source)
-        for number, name in enumerate(cx.FAR_NAMES):
-            if number >= cx.FAR_SHARED and hasattr(self.module, name):
-                table[number] = getattr(self.module, name).address
+            table[cx.FAR_HANDLERS + number] = importlib.import_module(handlers[key]).by_address.address
+        for module in map(importlib.import_module, written.values()):
+            for number, name in enumerate(cx.FAR_NAMES):
+                if isinstance(getattr(module, name, None), Entry):
+                    table[number] = getattr(module, name).address
+        self.module: Any = importlib.import_module(written["chain"])
         self.module.process(self.X, 0, 0)
 
     # ---------------------------------------------------------------------------------------------------- the engine

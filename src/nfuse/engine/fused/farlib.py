@@ -6,126 +6,152 @@ from nfuse.engine.fused import consolidate as _consolidate
 from nfuse.engine.fused import original, records, rewrite, sessions, support
 from nfuse.engine.fused.context import FAR_NAMES, FAR_SHARED, HEAP, NOW_MS, POOL, SIZE, USED, WHEEL
 from nfuse.flow import blocks, evict, wheel
-from nfuse.memory.cache import load_generated
+from nfuse.memory.cache import write_generated
 from nfuse.memory.jit import Entry, entry
 from nfuse.memory.raw import i64, load64
 
 
 def shorten(X: int, number: int, before: int) -> int:
+    """See the kernel of this name."""
     return sessions.shorten(X, number, before)
 
 
 def find_packet(X: int, P: int) -> int:
+    """See the kernel of this name."""
     return sessions.find_packet(X, P)
 
 
 def find_quoted(X: int, P: int) -> int:
+    """See the kernel of this name."""
     return sessions.find_quoted(X, P)
 
 
 def create(X: int, P: int, side: int, bare: int) -> int:
+    """See the kernel of this name."""
     return sessions.create(X, P, side, bare)
 
 
 def release(X: int, number: int) -> int:
+    """See the kernel of this name."""
     sessions.release(X, number)
     return i64(0)
 
 
 def rekey(X: int, P: int, number: int) -> int:
+    """See the kernel of this name."""
     return sessions.rekey(X, P, number)
 
 
 def consolidate(X: int, fcb: int, ext: int) -> int:
+    """See the kernel of this name."""
     _consolidate.consolidate(X, fcb, ext)
     return i64(0)
 
 
 def commit(X: int, fcb: int, ext: int, node: int, M: int) -> int:
+    """See the kernel of this name."""
     records.commit(X, fcb, ext, node, M)
     return i64(0)
 
 
 def record_fault(X: int, fcb: int, node: int, line: int) -> int:
+    """See the kernel of this name."""
     records.record_fault(X, fcb, node, line)
     return i64(0)
 
 
 def apply_record(X: int, P: int, fcb: int, ext: int, node: int, opening: int) -> int:
+    """See the kernel of this name."""
     return records.apply_record(X, P, fcb, ext, node, opening)
 
 
 def place(X: int, fcb: int, ext: int, node: int, T: int) -> int:
+    """See the kernel of this name."""
     records.place(X, fcb, ext, node, T)
     return i64(0)
 
 
 def set_entry(X: int, number: int) -> int:
+    """See the kernel of this name."""
     support.set_entry(X, number)
     return i64(0)
 
 
 def drop_recorded(X: int, node: int, dropped: int) -> int:
+    """See the kernel of this name."""
     support.drop_recorded(X, node, dropped)
     return i64(0)
 
 
 def count_fault(X: int, node: int, line: int, dropped: int) -> int:
+    """See the kernel of this name."""
     support.count_fault(X, node, line, dropped)
     return i64(0)
 
 
 def see_changes(X: int, fcb: int, gen: int) -> int:
+    """See the kernel of this name."""
     support.see_changes(X, fcb, gen)
     return i64(0)
 
 
 def answer(X: int, P: int, kind: int) -> int:
+    """See the kernel of this name."""
     return support.answer(X, P, kind)
 
 
 def made_leaves(X: int, Q: int) -> int:
+    """See the kernel of this name."""
     support.made_leaves(X, Q)
     return i64(0)
 
 
 def emit_made(X: int) -> int:
+    """See the kernel of this name."""
     support.emit_made(X)
     return i64(0)
 
 
 def next_due(X: int) -> int:
+    """See the kernel of this name."""
     return wheel.next_due(load64(X + WHEEL), load64(X + POOL), load64(X + SIZE), load64(X + NOW_MS))
 
 
 def victim(X: int, at: int, mask: int) -> int:
+    """See the kernel of this name."""
     return evict.victim(load64(X + HEAP), load64(X + POOL), load64(X + SIZE), load64(X + USED), at, mask)
 
 
 def block_acquire(B: int, key: int, now: int) -> int:
+    """See the kernel of this name."""
     return blocks.acquire(B, key, now)
 
 
 def block_release(B: int, block: int, now: int) -> int:
+    """See the kernel of this name."""
     blocks.release(B, block, now)
     return i64(0)
 
 
 def rewrite_others(P: int, fcb: int, point: int, values: int) -> int:
+    """See the kernel of this name."""
     rewrite.rewrite_others(P, fcb, point, values)
     return i64(0)
 
 
 def probe(X: int, node: int, number: int, opening: int) -> int:
+    """See the kernel of this name."""
     return original.probe(X, node, number, opening)
 
 
 def remember(X: int, node: int, number: int) -> int:
+    """See the kernel of this name."""
     original.remember(X, node, number)
     return i64(0)
 
 
 def forget(X: int, node: int, number: int) -> int:
+    """See the kernel of this name."""
     original.forget(X, node, number)
     return i64(0)
 
@@ -140,9 +166,16 @@ def shared(name: str) -> Entry:
     return _made[name]
 
 
-def handler_entry(module: str, handler: str) -> Entry:
-    """Return a compiled handler, to be called by address. It is cached apart from any chain."""
-    source = f'''"""Generated: {handler} by address."""
+def kernel(name: str) -> str:
+    """Return how the compilation of a shared kernel is named among the jobs of :func:`~.build.build`."""
+    return f"{__name__}:shared:{name}"
+
+
+def handler_module(module: str, handler: str) -> str:
+    """Write the module that makes a compiled handler callable by address; return its name. It belongs to no chain."""
+    return write_generated(
+        handler,
+        f'''"""Generated: {handler} by address."""
 
 from nfuse.memory.jit import entry
 from {module} import {handler} as handler
@@ -151,8 +184,8 @@ from {module} import {handler} as handler
 @entry
 def by_address(S, P, F, M, X):
     return handler(S, P, F, M, X)
-'''
-    return load_generated(f"{handler}", source).by_address  # type: ignore[no-any-return]
+''',
+    )
 
 
 SHARED = FAR_NAMES[:FAR_SHARED]
