@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import ctypes
 import mmap
+import platform
+import sys
 import weakref
 
 import numpy as np
@@ -16,7 +18,9 @@ from numpy.typing import DTypeLike, NDArray
 from nfuse.memory import raw
 
 PAGE = mmap.PAGESIZE
-_MAP_NORESERVE = getattr(mmap, "MAP_NORESERVE", 0)
+_KNOWN = sys.platform == "linux" and platform.machine() in ("x86_64", "aarch64", "riscv64")
+_MAP_NORESERVE = getattr(mmap, "MAP_NORESERVE", 0x4000 if _KNOWN else 0)
+"""Python names this flag since 3.13. Without it, the kernel refuses to reserve more than the memory it has."""
 
 
 class Arena:

@@ -235,7 +235,7 @@ if JIT:
         builder.position_at_end(done)
         at = builder.load(found)
         with builder.if_then(builder.icmp_signed(">", at, const(0))):
-            with builder.if_then(builder.icmp_signed("<=", builder.add(address, size), row(at, 1))):
+            with builder.if_then(builder.icmp_signed("<=", address, builder.sub(row(at, 1), size))):
                 builder.ret(cgutils.true_bit)
         seen = builder.load(slot(const(1)))
         with builder.if_then(builder.icmp_signed("==", seen, const(0))):
