@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 @options.CHAIN
 @options.DIRECTION
 @options.JSON
-@click.option("--source", is_flag=True, help="Print the generated source of the chain function.")
+@click.option("--source", is_flag=True, help="Print the generated source of the chain.")
 def command(chain_file: str, direction: str | None, as_json: bool, source: bool) -> None:
     """Show what each NF of CHAIN reads, writes and keeps, and what was consolidated."""
     chain = options.chain_from(chain_file, direction)
@@ -85,12 +85,13 @@ def facts_of(node: Any) -> dict[str, Any]:
 
 
 def chain_source(chain: Chain) -> str:
-    """Return the generated source of the chain function."""
+    """Return the generated sources of the chain, one module after the other."""
     from nfuse.engine.fused.codegen import Generator
     from nfuse.engine.fused.layout import plan_chain
 
     plan = plan_chain(chain)
-    return Generator(plan, [node.info.load().__name__ for node in plan.nodes]).generate()
+    parts = Generator(plan, [node.info.load().__name__ for node in plan.nodes]).generate()
+    return "\n".join(f"# ---- module {name}\n{source}" for name, source in parts.items())
 
 
 def fused_plan(chain: Chain) -> list[str]:
