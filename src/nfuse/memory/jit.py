@@ -112,7 +112,7 @@ if JIT:
         return made  # type: ignore[no-any-return]
 
     def compile_now(function: Any) -> None:
-        """Compile a native function for calls from Python, all of whose arguments are i64, or load it from the cache."""
+        """Compile a native function for calls from Python with i64 arguments, or load it from the cache."""
         called = function.from_python()
         called.compile((_types.int64,) * function.py_func.__code__.co_argcount)
 

@@ -9,8 +9,20 @@ A fast path takes Ethernet, IPv4 without options, unfragmented, TCP or UDP. All 
 
 from __future__ import annotations
 
-from nfuse.memory.jit import native
-from nfuse.memory.raw import load8, load16, load16be, load32, load32be, load64, store8, store16, store32, store64
+from nfuse.memory.jit import inlined, native
+from nfuse.memory.raw import (
+    load8,
+    load16,
+    load16be,
+    load32,
+    load32be,
+    load64,
+    prefetch,
+    store8,
+    store16,
+    store32,
+    store64,
+)
 from nfuse.packet.desc import (
     ADDR,
     BAD,
@@ -78,7 +90,7 @@ _FAST = F_ETH | F_IP4 | F_L4
 _FAST_OFFSETS = 14 << 32 | 34 << 48  # l3 and l4 beside the flags: one store
 
 
-@native
+@inlined
 def _parse_fast(P: int) -> int:
     """Parse Ethernet / IPv4 (IHL 5, no fragment) / TCP or UDP; return the flags, or 0 and leave P alone."""
     addr = load64(P + ADDR)
@@ -403,6 +415,10 @@ def parse(P: int) -> int:
     return _parse_general(P)
 
 
+AHEAD = 16
+"""How many packets ahead a frame is prefetched."""
+
+
 @native
 def parse_burst(base: int, start: int, stop: int) -> int:
     """Parse the packets of descriptors start <= i < stop of the table at `base`.
@@ -411,8 +427,11 @@ def parse_burst(base: int, start: int, stop: int) -> int:
         The OR of all flags.
     """
     found = 0
+    ahead = stop - AHEAD
     for i in range(start, stop):
         P = base + i * DESC_SIZE
+        if i < ahead:
+            prefetch(load64(P + AHEAD * DESC_SIZE + ADDR))
         flags = _parse_fast(P)
         if not flags:
             flags = _parse_general(P)

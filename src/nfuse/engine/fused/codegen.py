@@ -21,8 +21,8 @@ from nfuse.engine.fused.slow import SlowPath
 from nfuse.engine.fused.writer import Writer
 
 NEAR, FAR_AHEAD = 12, 24
-"""How many packets ahead of the one in hand its session, and before that its bucket of the index, is prefetched. Rolling
-ahead beats whole batches: a processor follows some dozen misses at a time and drops what goes beyond."""
+"""How many packets ahead of the one in hand its session, and before that its bucket of the index, is prefetched.
+Rolling ahead beats whole batches: a processor follows some dozen misses at a time and drops what goes beyond."""
 
 HEADER = '''"""Generated: the data path of one chain."""
 
@@ -335,25 +335,29 @@ class Generator(SlowPath, FastPath):
         w = self.w
         size, ext = self.plan.size, self.plan.ext_size
         w("flags = load32(P + FLAGS)", "value = load32(P + HASH)")
-        with w.block("if value & 2 == 0 and value and flags & (F_LATER | F_ICMP_ERROR | F_MALFORMED) == 0:"):
+        with w.block("if value and flags & (F_LATER | F_ICMP_ERROR | F_MALFORMED) == 0:"):
             w(f"fcb = pool + (value >> 2) * {size}", f"ext = exts + (value >> 2) * {ext}")
-            w("kind = value & 1", "side = load8(P + SIDE)")
+            w("side = load8(P + SIDE)")
             w("ip = load64(P + ADDR) + load16(P + L3)")
             w("b = load32(P + SPORT)", "c = load8(P + PROTO) | side << 8")
             with w.block("if flags & F_IP4:"):
-                w("same = same4(fcb + KEY_O + kind * KEY_STRIDE, load64(ip + 12), b, c)")
+                w("same = same4(fcb + KEY_O + (value & 3) * KEY_STRIDE, load64(ip + 12), b, c)")
             with w.block("else:"):
                 w(
-                    "same = same6(ext + E_KEY_O + kind * E_KEY_STRIDE, load64(ip + 8), load64(ip + 16), "
+                    "same = same6(ext + E_KEY_O + (value & 3) * E_KEY_STRIDE, load64(ip + 8), load64(ip + 16), "
                     "load64(ip + 24), load64(ip + 32), b | c << 32)"
                 )
+            with w.block("if same == 0:  # the hint deceived: a tag is one byte"):
+                w("value = find_packet(X, P)", "same = value")
+                w(f"fcb = pool + (value >> 2) * {size}", f"ext = exts + (value >> 2) * {ext}")
+            w("kind = value & 3")
             if not self.two_sided:
-                w("side = kind")
+                w("side = kind & 1")
             w("tcp = i64(0)")
             with w.block("if flags & F_TCP:"):
                 w("tcp = load8(load64(P + ADDR) + load16(P + L4) + 13)")
             with w.block(
-                "if same and load32(fcb + SEEN_GEN) == gen and load8(fcb + QUICK) >> side & 1 "
+                "if same and kind < 2 and load32(fcb + SEEN_GEN) == gen and load8(fcb + QUICK) >> side & 1 "
                 "and load64(fcb + DEADLINE) > ms and tcp & 0x12 != 2:"
             ):
                 w("number = value >> 2", "opening = 1 - kind", "fast += 1")

@@ -260,6 +260,4 @@ def ready(X: int, fcb: int, side: int, opening: int, nodes: int, wrong: int) -> 
             store8(fcb + DROP_OF + side, node + 1)
             return True
         step += 1
-    if opening and (wrong or flags & FL_REKEY or flags & FL_HAS_REPLY_KEY == 0):
-        return False
-    return True
+    return not (opening and (wrong or flags & FL_REKEY or flags & FL_HAS_REPLY_KEY == 0))

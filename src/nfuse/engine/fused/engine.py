@@ -320,13 +320,12 @@ class FusedEngine:
 
     def reason_number(self, node: int, text: str) -> int:
         """Return the number of an NF's drop reason; interpreted code may use texts that were not seen before."""
-        number = self.plan.nodes[node].info.reason_number(text)
-        slot = self._first_reason[node] + number - 1
-        if self._reasons[slot : slot + 1] == [(self.plan.nodes[node].node.name, "")]:
-            self._reasons[slot] = (self.plan.nodes[node].node.name, text)
-        if self._reasons[slot : slot + 1] != [(self.plan.nodes[node].node.name, text)]:
-            raise ValueError(f"{self.plan.nodes[node].info.name} uses too many different drop reasons")
-        return number
+        from nfuse.engine.reasons import place_of
+
+        first, end = self._first_reason[node], [*self._first_reason[1:], len(self._reasons)][node]
+        at, text = place_of(text, [reason for _, reason in self._reasons[first:end]])
+        self._reasons[first + at] = (self.plan.nodes[node].node.name, text)
+        return at + 1
 
     def logs(self) -> NDArray[np.void]:
         """See :class:`nfuse.engine.api.Engine`."""
