@@ -97,6 +97,20 @@ def as_class(value: object) -> Any:
     return value
 
 
+def constant(when: Any, what: str) -> Any:
+    """Return the traffic class of a branch or of a direction, which must not change within a flow.
+
+    Raises:
+        ChainError: It may differ between packets of one flow.
+    """
+    if not getattr(when, "flow_constant", True):
+        raise ChainError(
+            f"the class `{when}` of the {what} may differ between packets of one flow",
+            expected="a class of addresses, ports, protocol, family or input port only",
+        )
+    return when
+
+
 def branch(*alternatives: object) -> Branch:
     """Branch by traffic class.
 
@@ -112,7 +126,7 @@ def branch(*alternatives: object) -> Branch:
     made: list[Alternative] = []
     for number, item in enumerate(alternatives):
         if isinstance(item, tuple) and len(item) == 2:
-            made.append(Alternative(as_class(item[0]), as_graph(item[1])))
+            made.append(Alternative(constant(as_class(item[0]), "branch"), as_graph(item[1])))
         elif number == len(alternatives) - 1:
             made.append(Alternative(everything, as_graph(item)))
         else:

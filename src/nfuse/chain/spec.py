@@ -9,7 +9,7 @@ from dataclasses import dataclass, fields
 from typing import Any, Literal, Protocol, get_args
 
 from nfuse.chain.errors import ChainError, nearest
-from nfuse.chain.graph import Branch, Graph, as_class, as_graph
+from nfuse.chain.graph import Branch, Graph, as_class, as_graph, constant
 from nfuse.nf.base import NF
 
 Unmatched = Literal["pass", "drop"]
@@ -119,7 +119,7 @@ class Chain:
         self.unmatched: Unmatched = _choice("unmatched", unmatched, get_args(Unmatched))
         self.malformed: Malformed = _choice("malformed", malformed, get_args(Malformed))
         self.mtu = None if mtu is None else _whole("mtu", mtu, 68, 65535)
-        self.direction = None if direction is None else as_class(direction)
+        self.direction = None if direction is None else constant(as_class(direction), "direction")
         if isinstance(idle, bool) or not isinstance(idle, int | float) or not 0 <= idle <= 1e9:
             raise ChainError(f"{idle!r} is no time", key="idle", expected="seconds, 0 or more")
         self.idle = idle

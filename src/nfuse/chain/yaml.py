@@ -12,7 +12,7 @@ from typing import Any
 import yaml
 
 from nfuse.chain.errors import ChainError, nearest
-from nfuse.chain.graph import Alternative, Branch, Graph, as_class
+from nfuse.chain.graph import Alternative, Branch, Graph, as_class, constant
 from nfuse.chain.locate import find_class, load_module, reference_to
 from nfuse.chain.located import Located, parse
 from nfuse.chain.parameters import make, parameter_values
@@ -46,7 +46,10 @@ def load_chain(path: str | Path) -> Chain:
     module = load_module(path.resolve())
     if not hasattr(module, "chain"):
         raise ChainError("the file defines no chain", file=str(path), expected="a variable: chain = Chain(...)")
-    return module.chain if isinstance(module.chain, Chain) else Chain(module.chain)
+    chain = module.chain if isinstance(module.chain, Chain) else Chain(module.chain)
+    if not chain.nodes:
+        raise ChainError("the chain is empty", file=str(path), expected="at least one network function")
+    return chain
 
 
 # ---------------------------------------------------------------------------------------------------------- reading
@@ -65,12 +68,12 @@ def from_yaml(text: str, file: str = "<chain>", folder: Path | None = None) -> C
     """
     document = parse(text, file)
     if document.is_list:  # a bare list of network functions is a chain without settings
-        return _guarded(document, lambda: Chain(_graph(document, folder, 0)))
+        return _guarded(document, lambda: Chain(_whole_graph(document, folder)))
     graph: Graph | None = None
     settings: dict[str, Any] = {}
     for key, place, value in document.items():
         if key == "chain":
-            graph = _graph(value, folder, 0)
+            graph = _whole_graph(value, folder)
         elif key == "name":
             settings["name"] = str(value.value())
         elif key == "settings":
@@ -91,6 +94,13 @@ def _guarded(place: Located, build: Any) -> Any:
             raise
         located = place.error(error.message, error.expected, error.near)
         raise located from None
+
+
+def _whole_graph(place: Located, folder: Path | None) -> Graph:
+    graph = _graph(place, folder, 0)
+    if not graph.parts:
+        raise place.error("the chain is empty", expected="at least one network function")
+    return graph
 
 
 def _graph(place: Located, folder: Path | None, depth: int) -> Graph:
@@ -148,7 +158,8 @@ def _branch(place: Located, folder: Path | None, depth: int) -> Branch:
             ways.append(Alternative(everything, _graph(entries["otherwise"][1], folder, depth + 1)))
         elif "when" in entries:
             graph = _graph(entries["chain"][1], folder, depth + 1) if "chain" in entries else Graph()
-            ways.append(Alternative(_expression(entries["when"][1]), graph))
+            when = _guarded(entries["when"][1], lambda: constant(_expression(entries["when"][1]), "branch"))  # noqa: B023
+            ways.append(Alternative(when, graph))
         else:
             raise item.error(
                 "an alternative needs a condition", expected="when: FILTER with chain: [...], or otherwise"

@@ -54,6 +54,7 @@ class Stages:
         self.received = 0
         self.received_bytes = 0
         self._limit = limit
+        self._two_sided = chain.two_sided
         self._steer = None if chain.direction is None else steering(chain.direction)
         self._fragments = FragmentStage()
 
@@ -67,6 +68,7 @@ class Stages:
             flags = parse_burst(burst.desc_address, 0, count)
             if self._steer is not None:
                 self._steer(burst.desc_address, 0, count)
+            self._sides(count)
             if flags & F_FRAG or self._fragments.pending:
                 order = self._fragments.process(burst, count)
                 if order is not None:
@@ -74,6 +76,14 @@ class Stages:
                     burst.n = len(order)
             if burst.n:
                 yield burst
+
+    def _sides(self, count: int) -> None:
+        """A chain with one side has all its packets on it; of two sides, each has an input of its own."""
+        desc: Any = self.burst.desc[:count]
+        if self._two_sided:
+            desc["inport"] = desc["side"]
+        else:
+            desc["side"] = 0
 
     def _receive(self) -> int:
         """Receive up to the limit; return the number of packets."""

@@ -200,6 +200,10 @@ def _analyse(cls: type[NF]) -> NFInfo:
                 unit.signature(text)
         else:
             add(function, role, role)
+    tick: Any = cls.tick
+    number = isinstance(tick, int | float) and not isinstance(tick, bool)
+    if not number or (tick != 0 and not 1e-9 <= tick <= 1e9):
+        raise unit.class_error(cls, "tick", f"`tick = {tick!r}` is no time", "seconds, more than 0: tick = 1")
     if "on_tick" in handlers and not cls.tick:
         raise unit.class_error(cls, "on_tick", "on_tick needs `tick`, the seconds between its calls", "tick = 1")
     for found in events_of(cls):

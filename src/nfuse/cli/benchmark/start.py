@@ -42,7 +42,7 @@ def start_up(rounds: int = 3) -> dict[str, Any]:
             subprocess.run(command, check=True, env=environment, capture_output=True, cwd=folder)
             return time.perf_counter() - begin
 
-        (folder / "copy.yaml").write_text("chain: []\n")
+        (folder / "copy.yaml").write_text("chain: [Monitor]\n")
         plain = {**environment, "NFUSE_JIT": "0"}
         make = ["run", "copy.yaml", "-i", "gen:?packets=1000&flows=50&inside=10.0.0.0/16", "-o", capture]
         make += ["--engine", "reference"]

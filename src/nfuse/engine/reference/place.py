@@ -9,6 +9,7 @@ import numpy as np
 
 from nfuse.chain.spec import Chain, Node
 from nfuse.engine.flows import scratchpad
+from nfuse.engine.reasons import LATE_REASONS, place_of
 from nfuse.engine.reference.blocks import Blocks
 from nfuse.engine.reference.session import TUPLE_FIELDS, Record, Seat, Session, Tuple
 from nfuse.engine.reference.trip import Dropped, Trip
@@ -95,6 +96,7 @@ class Place:
         self.events = [Event(name, repeat) for name, repeat in self.info.events]
         self.read_in_on_flow = seen_by(self.info.effects.get("on_flow", Effects()))
         self._handlers = self.info.interpreted
+        self._reasons = [*self.info.reasons, *[""] * (LATE_REASONS if self.info.interpreted_handlers else 0)]
         self._log = log
         self._entry: Tuple | None = None
         self.instance.on_alert = self._alert
@@ -181,9 +183,14 @@ class Place:
         made = record_of(flow)
         if not made.recorded:
             return None
-        return Record(
-            dict(made.modifies), {}, made.drop or "", made.reply or "", made.encap, made.decap or "", made.run or ""
-        )
+        drop = self._counted(made.drop) if made.drop else ""
+        return Record(dict(made.modifies), {}, drop, made.reply or "", made.encap, made.decap or "", made.run or "")
+
+    def _counted(self, reason: str) -> str:
+        """Return the text under which a drop reason is counted."""
+        at, text = place_of(reason, self._reasons)
+        self._reasons[at] = text
+        return text
 
     def _flow(self, call: Call, place: Tuple = NO_TUPLE) -> FlowFacade:
         assert call.seat is not None
