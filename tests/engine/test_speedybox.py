@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from tests.engine import frames as f
 from tests.engine.conversation import need
-from tests.engine.traffic import Frame, SidedInput, parts
+from tests.engine.traffic import Frame, SidedInput, answer, parts
 
 from nfuse import NF, Chain, event, tcp, u8, u32, udp
 from nfuse.engine.driver import ENGINES, Feed, run
@@ -120,17 +120,6 @@ class Talks:
 
 def client(flow: int) -> str:
     return f"10.1.{flow % 7}.{1 + flow % 11}"
-
-
-def answer(frame: bytes, data: bytes) -> bytes:
-    """What the receiver of a frame sends back."""
-    found = parts(frame)
-    assert found is not None
-    src, dst, proto, body = found
-    sport, dport = int.from_bytes(body[:2], "big"), int.from_bytes(body[2:4], "big")
-    if proto == 6:
-        return f.tcp(dst, dport, src, sport, "SA" if body[13] == 2 else "A", data)
-    return f.udp(dst, dport, src, sport, data)
 
 
 def backend(frame: bytes) -> str:

@@ -180,6 +180,17 @@ def mirrored(frame: bytes, step: Step) -> bytes | None:
     return None
 
 
+def answer(frame: bytes, data: bytes) -> bytes:
+    """What the receiver of a TCP or UDP packet sends back."""
+    found = parts(frame)
+    assert found is not None
+    src, dst, proto, body = found
+    sport, dport = int.from_bytes(body[:2], "big"), int.from_bytes(body[2:4], "big")
+    if proto == 6:
+        return f.tcp(dst, dport, src, sport, "SA" if body[13] == 2 else "A", data)
+    return f.udp(dst, dport, src, sport, data)
+
+
 def parts(frame: bytes) -> tuple[str, str, int, bytes] | None:
     """Addresses, protocol and payload of an untagged IP packet without fragment or extension headers."""
     if frame[12:14] not in (b"\x08\x00", b"\x86\xdd"):
