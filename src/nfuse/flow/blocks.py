@@ -89,6 +89,9 @@ class Blocks:
         self._control = Arena(SIZE, "block control")
         self._blocks = Arena((capacity + 1) * self.stride, "blocks")
         self._index = Arena(buckets * BUCKET, "block index")
+        for arena in (self._blocks, self._index):
+            if arena.size > 1 << 22:
+                arena.advise_huge()
         self.address = self._control.address
         self.base = self._blocks.address
         fields = self._control.array("<i8", SIZE // 8)

@@ -61,8 +61,8 @@ from nfuse.memory.raw import copy, ctz, i64, load8, load16, load32, load64, stor
 from nfuse.nf.abi import TUPLE_DPORT, TUPLE_SIZE, TUPLE_SPORT
 from nfuse.packet.checksum import delta16, delta_address, fold
 
-ACTS = 0xFFFF | (L_ENCAP | L_DECAP) << 32
-"""Where the first 8 bytes of a local record say that it rewrites packets: its mask, a header pushed or removed."""
+ACTS = L_ENCAP | L_DECAP | L_WRONG
+"""Bits of a local record's L_MORE that matter to packets even where no field is modified."""
 
 P_MASK = 0
 P_IP = 2
@@ -92,10 +92,9 @@ def consolidate(X: int, fcb: int, ext: int) -> None:
         node = nodes - 1 - step if opener else step
         step += 1
         local = load64(node_of(X, node) + N_LOCAL)
-        if local == 0 or load64(fcb + local) & ACTS == 0:
+        if local == 0 or (load16(fcb + local + L_MASK) | load8(fcb + local + L_MORE) & ACTS) == 0:
             continue
-        copy(places + node * TUPLE_SIZE, T, TUPLE_SIZE)
-        wrong |= add_forward(X, fcb, ext, node, opener, T)
+        wrong |= add_forward(X, fcb, ext, node, opener, T, places + node * TUPLE_SIZE)
         depth = walk_tuple(X, fcb, ext, node, T, depth)
     if depth:
         copy(T, load64(X + HIDDEN), TUPLE_SIZE)
@@ -179,8 +178,9 @@ def keep_value(N: int, side: int, fcb: int, ext: int, field: int, hi: int, lo: i
 
 
 @native
-def add_forward(X: int, fcb: int, ext: int, node: int, side: int, T: int) -> int:
-    """Consolidate one NF's record for the opening direction; `T` is the tuple at its place.
+def add_forward(X: int, fcb: int, ext: int, node: int, side: int, T: int, before: int) -> int:
+    """Consolidate one NF's record for the opening direction; `T` is the tuple at its place; what it
+    changes is kept in `before`.
 
     Returns 1 if the record holds an address of the wrong family.
     """
@@ -203,7 +203,10 @@ def add_forward(X: int, fcb: int, ext: int, node: int, side: int, T: int) -> int
         hi = value_hi(N, fcb, ext, field)
         lo = value_lo(N, fcb, ext, field)
         if field < 4:
-            add_sums(fcb, point, v6, kind, field, field_hi(T, field & 1), field_lo(T, field), hi, lo)
+            old_hi = field_hi(T, field & 1)
+            old_lo = field_lo(T, field)
+            set_field(before, field, old_hi, old_lo)
+            add_sums(fcb, point, v6, kind, field, old_hi, old_lo, hi, lo)
         keep_value(N, side, fcb, ext, field, hi, lo)
     return i64(0)
 

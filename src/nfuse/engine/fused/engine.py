@@ -91,7 +91,7 @@ class FusedEngine:
         buckets = index.sized(keys, most)
         self._index4 = Arena(buckets * index.BUCKET, "IPv4 index")
         self._index6 = Arena(buckets * index.BUCKET, "IPv6 index")
-        for arena in (self._index4, self._index6, self._pool):
+        for arena in (self._index4, self._index6, self._pool, self._ext):
             if arena.size > 1 << 22:
                 arena.advise_huge()
         self._wheel = Arena(wheel.SIZE, "timing wheel")

@@ -17,10 +17,8 @@ from nfuse.memory.raw import (
     load32be,
     load64,
     load64be,
-    store8,
     store16,
     store32,
-    store32be,
     store64,
     store64be,
 )
@@ -100,13 +98,12 @@ def key_from_tuple(T: int, side: int, v6: int, key: int) -> None:
         store64be(key + 24, load64(T + TUPLE_DST + 8))
         tail = key + 32
     else:
-        store32be(key, load64(T + TUPLE_SRC + 8))
-        store32be(key + 4, load64(T + TUPLE_DST + 8))
+        # Whole words, as they are read for the hash: a wide load right after narrow stores would stall.
+        source = load64(T + TUPLE_SRC + 8) & 0xFFFFFFFF
+        store64be(key, i64(source << 32) | (load64(T + TUPLE_DST + 8) & 0xFFFFFFFF))
         tail = key + 8
-    store16(tail, load32(T + TUPLE_SPORT))
-    store16(tail + 2, load32(T + TUPLE_DPORT))
-    store8(tail + 4, load32(T + TUPLE_PROTO))
-    store8(tail + 5, side)
+    store32(tail, (load32(T + TUPLE_SPORT) & 0xFFFF) | i64(load32(T + TUPLE_DPORT) << 16))
+    store16(tail + 4, (load32(T + TUPLE_PROTO) & 0xFF) | side << 8)
 
 
 @native
