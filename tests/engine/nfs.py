@@ -13,12 +13,14 @@ from nfuse import (
     Ring,
     Stack,
     arp,
+    dport,
     event,
     five_tuple,
     i64,
     icmp,
     ip,
     ipv4,
+    sport,
     tcp,
     u8,
     u16,
@@ -680,3 +682,167 @@ class Fragile(NF):
 
 
 FRAGILE = ip_address("10.66.0.1")
+
+
+class Levels(NF):
+    """Four sessions: the flow's, and by source, by destination and port, and by protocol."""
+
+    traffic = tcp | udp
+    session = {
+        "flow": five_tuple,
+        "source": (ip.src,),
+        "service": (ip.dst, dport, ip.proto),
+        "protocol": (ip.proto,),
+    }
+    most: u16 = 9
+
+    class Session:
+        n: u8
+        seen: i64
+
+    class Source:
+        packets: u32
+        flows: u8
+
+    class Service:
+        last: i64
+        packets: u16
+
+    class Protocol:
+        octets: i64
+        flows: u32
+
+    def on_flow(self, pkt, flow):
+        flow.source.flows += 1
+        flow.protocol.flows += 1
+        flow.seen = flow.service.packets
+
+    def on_packet(self, pkt, flow):
+        flow.n += 1
+        flow.source.packets += 1
+        flow.service.packets += 1
+        flow.service.last = pkt.time
+        flow.protocol.octets += pkt.len
+        if flow.source.packets > 3 * self.most:
+            return pkt.drop("source")
+
+    @event(repeat=True)
+    def busy(self, flow):
+        return flow.service.packets % self.most == 0
+
+    @busy.then
+    def mark(self, flow):
+        self.alert("busy service", flow.protocol.octets)
+        flow.modify(ip_dscp=flow.source.flows)
+
+    def on_end(self, flow):
+        flow.source.flows -= 1
+        flow.protocol.flows -= 1
+        flow.service.packets = 0
+
+
+class Services(NF):
+    """Sessions by ports alone, and by a source and its port: keys that no address takes part in, or only one."""
+
+    traffic = tcp | udp
+    session = {"flow": five_tuple, "pair": (sport, dport), "endpoint": (ip.src, sport)}
+
+    class Session:
+        n: u16
+
+    class Pair:
+        n: u16
+
+    class Endpoint:
+        n: u8
+
+    def on_packet(self, pkt, flow):
+        flow.n += 1
+        flow.pair.n += 1
+        flow.endpoint.n += flow.initiator
+
+    def on_change(self, flow):
+        flow.pair.n = 0
+
+
+class Hoarder(NF):
+    """Containers that each packet feeds and empties: a map beyond its room, a ring, and a stack of a flow's turns."""
+
+    traffic = tcp | udp
+    keep: u16 = 5
+
+    class State:
+        sizes: HashMap[u16, u32]
+        talkers: HashMap[Address, u16]
+        recent: Ring[u32]
+        spare: Stack[u16]
+        refused: u32
+        oldest: u32
+
+    class Session:
+        token: u16
+        given: u8
+
+    def on_start(self):
+        self.sizes.reserve(6)
+        self.talkers.reserve(3)
+        self.recent.reserve(8)
+        self.spare.reserve(6)
+        self.spare.fill(range(100, 106))
+
+    def on_update(self):
+        self.recent.clear()
+
+    def on_packet(self, pkt, flow):
+        size = pkt.payload_len & 0xFFFF
+        if not self.sizes.put(size, self.sizes.get(size, 0) + 1):
+            self.refused += 1
+            self.sizes.delete(self.recent.pop() if self.recent else 0)
+        if len(self.recent) >= self.keep:
+            self.oldest = self.recent.pop()
+        self.recent.push(size)
+        if pkt.ip.src in self.talkers:
+            self.talkers.put(pkt.ip.src, self.talkers.get(pkt.ip.src, 0) + 1)
+        elif not self.talkers.put(pkt.ip.src, 1):
+            self.talkers.delete(pkt.ip.dst)
+        if flow.given:
+            self.spare.push(flow.token)
+            flow.given = 0
+        elif self.spare:
+            flow.token = self.spare.pop()
+            flow.given = 1
+        else:
+            return pkt.drop("nothing to spare")
+
+    def on_end(self, flow):
+        if flow.given:
+            self.spare.push(flow.token)
+
+
+class Cipher(NF):
+    """Writes every byte of the payload, in one direction one way and back in the other."""
+
+    traffic = tcp | udp
+    key: u8 = 0x5A
+
+    class Session:
+        octets: u32
+
+    def on_packet(self, pkt, flow):
+        for i in range(len(pkt.payload)):
+            pkt.payload[i] ^= self.key + i
+        flow.octets += len(pkt.payload)
+
+
+class Stamper(NF):
+    """Stateless: writes the last byte of the payload, and drops by it."""
+
+    session = None
+    traffic = udp
+
+    def on_packet(self, pkt):
+        n = len(pkt.payload)
+        if n > 0:
+            pkt.payload[n - 1] = pkt.payload[0] + pkt.ip.ttl
+            if pkt.payload[n - 1] == 99:
+                return pkt.drop("stamped")

@@ -51,6 +51,11 @@ TEST_NFS: list[Any] = [
     lambda: nfs.Stubborn(),
     lambda: nfs.Runner(),
     lambda: nfs.Fragile(),
+    lambda: nfs.Levels(),
+    lambda: nfs.Services(),
+    lambda: nfs.Hoarder(),
+    lambda: nfs.Cipher(),
+    lambda: nfs.Stamper(),
 ]
 
 BACKENDS = ["10.9.0.1:8080", "10.9.0.2:8080", "10.9.0.3:9000"]
@@ -69,6 +74,8 @@ LIBRARY_NFS: list[Any] = [
     lambda: DosGuard(threshold=2, source_threshold=4),
     lambda: IPFilter(rules=RULES, default="drop"),
     lambda: IPFilter(rules=RULES[1:3]),
+    lambda: IpIpEncap(src="198.51.100.7", dst="198.51.100.8", ttl=3),
+    lambda: IpIpEncap(src="2001:db8:9::7", dst="2001:db8:9::8", tos=4),
 ]
 
 CHANGES: dict[str, list[dict[str, Any]]] = {
@@ -82,6 +89,11 @@ CHANGES: dict[str, list[dict[str, Any]]] = {
     "MazuNat": [{"public": "192.0.2.30"}],
     "Fragile": [{"bad": 1}, {"bad": 0}, {"bad": 2}],
     "Snat": [{"public": "192.0.2.99"}],
+    "Levels": [{"most": 2}],
+    "Services": [{}],
+    "Hoarder": [{"keep": 2}, {"keep": 7}],
+    "Cipher": [{"key": 1}],
+    "IpIpEncap": [{"ttl": 9}, {"src": "198.51.100.9", "dst": "198.51.100.10"}],
     "IPFilter": [{"rules": ["drop udp any -> any 53"]}, {"default": "reject"}],
 }
 
@@ -114,7 +126,10 @@ def graphs(draw: Any) -> Any:
         graph = graph >> nfs.Tunnel() >> nfs.Hops() >> nfs.Meter() >> nfs.TunnelEnd() >> draw(node)
     elif shape == 4:
         ends = {"src": "198.51.100.7", "dst": "198.51.100.8"}
-        graph = graph >> IpIpEncap(**ends) >> IpIpDecap() >> draw(node)
+        graph = graph >> IpIpEncap(**ends) >> as_graph(draw(st.lists(node, max_size=2))) >> IpIpDecap() >> draw(node)
+    elif shape == 5:
+        way = branch((draw(st.sampled_from(CLASSES)), IpIpEncap(src="2001:db8:9::7", dst="2001:db8:9::8")))
+        graph = graph >> way >> as_graph(draw(st.lists(node, max_size=1))) >> IpIpDecap()
     return graph
 
 
@@ -132,21 +147,27 @@ def chains(draw: Any) -> Chain:
     )
 
 
-@st.composite
-def cases(draw: Any) -> tuple[Chain, list[Step], list[Control]]:
-    chain = draw(chains())
-    least = draw(st.sampled_from([1, 8, 20, 35]))
-    drawn = draw(st.lists(steps, min_size=least, max_size=least + 10))
+def controls(draw: Any, chain: Chain, packets: int) -> list[Control]:
+    """Up to three changes of parameters."""
     control = []
     changeable = [n for n in chain.nodes if type(n.nf).__name__ in CHANGES]
     if changeable:
         for _ in range(draw(st.integers(0, 3))):
             target = draw(st.sampled_from(changeable))
             change = draw(st.sampled_from(CHANGES[type(target.nf).__name__]))
-            control.append(Control(target.name, change, at_packet=draw(st.integers(0, len(drawn)))))
-    return chain, drawn, control
+            control.append(Control(target.name, change, at_packet=draw(st.integers(0, packets))))
+    return control
 
 
+@st.composite
+def cases(draw: Any) -> tuple[Chain, list[Step], list[Control]]:
+    chain = draw(chains())
+    least = draw(st.sampled_from([1, 8, 20, 35]))
+    drawn = draw(st.lists(steps, min_size=least, max_size=least + 10))
+    return chain, drawn, controls(draw, chain, len(drawn))
+
+
+@pytest.mark.skipif(JIT and EXAMPLES <= 100, reason="each chain takes seconds to compile: FIXED are compiled instead")
 @pytest.mark.parametrize("engine", [name for name in ENGINES if name != "reference"])
 @settings(
     max_examples=EXAMPLES if not JIT else max(1, EXAMPLES // 50),  # compiled, each chain takes seconds to build
@@ -186,16 +207,43 @@ def sided() -> Chain:
     )
 
 
+def stateful() -> Chain:
+    """Sessions of many kinds, containers fed by each packet, payload written, records that come and go."""
+    graph = DosGuard(threshold=2, source_threshold=6) >> nfs.Levels() >> nfs.Balancer() >> nfs.Services()
+    graph = graph >> nfs.Hoarder() >> nfs.Cipher() >> nfs.Runner() >> nfs.Fragile() >> nfs.Stubborn()
+    return Chain(graph, capacity=24, timeouts=SHORT, idle=1)
+
+
+def tunnelled() -> Chain:
+    """Stateless NFs, and a tunnel whose ends lie apart."""
+    ends = {"src": "198.51.100.7", "dst": "198.51.100.8"}
+    graph = nfs.Echoer() >> nfs.Listener() >> nfs.Rewriter() >> nfs.Stamper() >> nfs.PerHost() >> nfs.Watcher()
+    graph = graph >> nfs.Spinner() >> IpIpEncap(**ends, ttl=5) >> nfs.Hops() >> nfs.Meter() >> IpIpDecap()
+    return Chain(graph, capacity=24, unmatched="drop", malformed="pass", mtu=90)
+
+
+FIXED = [large, mixed, sided, stateful, tunnelled]
+"""Chains that stay the same, so that they are compiled once."""
+
+
+def test_the_fixed_chains_have_every_nf() -> None:
+    used = {type(node.nf) for make in FIXED for node in make().nodes}
+    assert used >= {IpIpDecap} | {type(maker()) for maker in (*TEST_NFS, *LIBRARY_NFS)}
+
+
 @pytest.mark.parametrize("engine", [name for name in ENGINES if name != "reference"])
-@pytest.mark.parametrize("make", [large, mixed, sided])
+@pytest.mark.parametrize("make", FIXED)
 @settings(max_examples=max(5, EXAMPLES // 4), suppress_health_check=list(HealthCheck))
-@given(drawn=st.lists(steps, min_size=20, max_size=60), most=st.sampled_from([3, 64]))
-def test_fixed_chains_on_random_traffic(engine: str, make: Any, drawn: list[Step], most: int) -> None:
-    """The same for three larger chains that stay the same, so that they are compiled once."""
+@given(drawn=st.lists(steps, min_size=20, max_size=60), most=st.sampled_from([3, 64]), data=st.data())
+def test_fixed_chains_on_random_traffic(
+    engine: str, make: Any, drawn: list[Step], most: int, data: st.DataObject
+) -> None:
+    """The same for chains that stay the same."""
     chain = make()
+    control = controls(data.draw, chain, len(drawn))
     frames = converse(chain, drawn)
-    result = verify(chain, SidedInput(frames, most), ("reference", need(engine)), packets=64)
-    assert result.identical, str(result)
+    result = verify(chain, SidedInput(frames, most), ("reference", need(engine)), control, packets=64)
+    assert result.identical, f"{control}\n{result}"
 
 
 @settings(max_examples=max(10, EXAMPLES // 3), suppress_health_check=list(HealthCheck))

@@ -278,6 +278,8 @@ def converse(chain: Chain, drawn: list[Step]) -> list[Frame]:
             side = step.flags >> 2 & 1 if chain.two_sided and step.kind not in ("reply", "icmp error") else 0
             if chain.two_sided and step.kind in ("reply", "icmp error", "answer fragment"):
                 side = 1 - step.host % 2
+            elif not chain.two_sided:
+                side = step.spice % 8 == 3  # the input's side means nothing to such a chain
             frame = Frame(now * 1_000_000 + step.spice * 1_000, data, wire, side)
             frames.append(frame)
             for filled in Stages(chain, SidedInput([frame]), burst):
