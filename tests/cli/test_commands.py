@@ -190,6 +190,129 @@ def test_alerts_are_eve_json(capsys, tmp_path) -> None:
     assert events[0]["nfuse"]["value"] == 11
 
 
+def test_alerts_on_standard_output_leave_the_summary_to_standard_error(capsys) -> None:
+    chain = str(ROOT / "examples" / "first_nf.py")
+    arguments = ["run", chain, "-i", "gen:?flows=5&packets=200&seed=7&dport=80&proto=tcp", "--alerts", "-"]
+    code, out, err = nfuse(capsys, *arguments)
+    assert code == 0
+    assert len([json.loads(line) for line in out.splitlines()]) == 5
+    assert "alerts: 5" in err
+
+
+@pytest.mark.parametrize("option", ["--alerts", "--flows", "--reverse-out"])
+def test_one_file_is_not_written_twice(capsys, tmp_path, option) -> None:
+    target = str(tmp_path / "out")
+    more = ["--direction", "dst net 10.0.0.0/8"]
+    code, _, err = nfuse(capsys, "run", CHAIN, "-i", GEN, "-o", f"pcap:{target}", option, target, *more)
+    assert code == 2
+    assert "--output" in err
+    assert option in err
+    assert not (tmp_path / "out").exists()
+    (tmp_path / "in.pcap").write_bytes(b"kept")
+    code, _, err = nfuse(
+        capsys, "run", CHAIN, "-i", str(tmp_path / "in.pcap"), option, str(tmp_path / "in.pcap"), *more
+    )
+    assert code == 2
+    assert (tmp_path / "in.pcap").read_bytes() == b"kept"
+
+
+def test_flows_as_csv(capsys, tmp_path) -> None:
+    import csv
+
+    target = tmp_path / "flows.csv"
+    code, out, _ = nfuse(capsys, "run", CHAIN, "-i", GEN, "--flows", str(target))
+    assert code == 0
+    with open(target, newline="") as file:
+        rows = list(csv.DictReader(file))
+    with open(tmp_path / "flows.monitor.csv", newline="") as file:
+        table = list(csv.DictReader(file))
+    assert f"flows: {len(rows)} in {target}, {tmp_path / 'flows.monitor.csv'}" in out
+    assert len(rows) == len(table) > 20
+    assert {row["state"] for row in rows} <= {"new", "established", "closing"}
+    assert all(row["src"].startswith("10.0.") for row in rows)
+    assert sum(int(row["monitor.packets"]) for row in rows) == sum(int(row["packets"]) for row in table) > 100
+    assert nfuse(capsys, "run", CHAIN, "-i", GEN, "--flows", "/nowhere/flows.csv")[0] == 2
+
+
+def command(*arguments: str, **more) -> subprocess.Popen[bytes]:
+    every = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "env": {**os.environ, **path()}, **more}
+    return subprocess.Popen([sys.executable, "-m", "nfuse", *arguments], **every)
+
+
+def test_packets_on_standard_output(tmp_path) -> None:
+    out, err = command("run", CHAIN, "-i", GEN, "-o", "-").communicate(timeout=120)
+    assert b"packets in + made = out + dropped: 600 + " in err
+    (tmp_path / "out.pcap").write_bytes(out)
+    target = tmp_path / "same.pcap"
+    command("run", CHAIN, "-i", GEN, "-o", str(target)).communicate(timeout=120)
+    assert target.read_bytes() == out
+
+
+def test_a_reader_that_goes_away() -> None:
+    process = command("run", CHAIN, "-i", GEN.replace("packets=600", "packets=0"), "-o", "-", bufsize=0)
+    assert process.stdout is not None
+    assert process.stderr is not None
+    assert len(process.stdout.read(24)) == 24
+    process.stdout.close()
+    err = process.stderr.read().decode()
+    assert process.wait(60) == 2, err
+    assert "packets in + made = out + dropped" in err
+    assert "stopped: -: writing failed: Broken pipe" in err
+    assert "Traceback" not in err
+
+
+@pytest.mark.parametrize(
+    ("name", "size"), [("out.pcap", 1_500_000), ("out.pcap.gz", 250_000), ("out.pcapng", 1_500_000)]
+)
+def test_a_full_disk_leaves_a_valid_capture(tmp_path, name, size) -> None:
+    import resource
+
+    from nfuse.port.burst import Burst
+    from nfuse.port.registry import open_input
+
+    def bounded() -> None:
+        signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+        resource.setrlimit(resource.RLIMIT_FSIZE, (size, size))
+
+    target = tmp_path / name
+    source = "gen:?flows=40&packets=40000&seed=5&inside=10.0.0.0/16&size=300"
+    out, err = command("run", CHAIN, "-i", source, "-o", str(target), preexec_fn=bounded).communicate(timeout=200)
+    assert b"stopped: " in out, err
+    assert b"packets in + made = out + dropped" in out
+    burst, packets = Burst(), 0
+    with open_input(str(target)) as port:
+        while received := port.receive(burst):
+            packets += received
+        assert not port.truncated
+    assert packets > 1000
+
+
+def test_plan_starts_the_nfs(capsys, tmp_path) -> None:
+    (tmp_path / "bad.yaml").write_text("chain:\n  - Monitor\n  - IPFilter:\n      rules: [dorp tcp any -> any]\n")
+    for command in (["plan"], ["run", "-i", GEN], ["verify", "-i", GEN]):
+        code, _, err = nfuse(capsys, command[0], str(tmp_path / "bad.yaml"), *command[1:])
+        assert code == 2
+        assert "bad.yaml:3:5" in err
+        assert "ipfilter" in err
+        assert "dorp" in err
+
+
+def test_warnings_are_one_plain_line(capsys, monkeypatch) -> None:
+    import warnings
+
+    from nfuse.memory.cache import CacheWarning
+
+    def load(path: str) -> None:
+        warnings.warn("compile cache can't be written", CacheWarning, stacklevel=1)
+        raise SystemExit(0)
+
+    monkeypatch.setattr("nfuse.chain.yaml.load_chain", load)
+    with warnings.catch_warnings():
+        warnings.simplefilter("always")
+        _, _, err = nfuse(capsys, "plan", CHAIN)
+    assert err == "nfuse: compile cache can't be written\n"
+
+
 def test_ctrl_c_leaves_a_valid_capture_and_the_summary(tmp_path) -> None:
     target = tmp_path / "out.pcap"
     endless = "gen:?flows=40&packets=0&seed=5"

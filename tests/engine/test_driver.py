@@ -12,12 +12,14 @@ from hypothesis import strategies as st
 from tests.engine import frames as f
 from tests.engine.nfs import Meter, Picket, Rejecter, Snat
 
-from nfuse import Chain, ip
+from nfuse import NF, Chain, ChainError, from_yaml, ip, u32, udp
 from nfuse.engine.api import Control
 from nfuse.engine.driver import run
 from nfuse.engine.merge import Merged
 from nfuse.engine.schedule import Schedule
+from nfuse.engine.verify import verify
 from nfuse.port.burst import Burst
+from nfuse.port.errors import PortError
 from nfuse.port.memory import ListInput, ListOutput
 
 A, V = "10.0.0.1", "203.0.113.5"
@@ -101,7 +103,7 @@ def test_made_packets_fill_no_burst():
 def test_unknown_names():
     with pytest.raises(ValueError, match="no engine"):
         run(Chain(Meter()), ListInput([]), None, "fast")
-    with pytest.raises(ValueError, match="the chain has meter"):
+    with pytest.raises(ChainError, match="did you mean 'meter'"):
         run(Chain(Meter()), ListInput([]), None, "reference", [Control("metre", {}, at_packet=1)])
     with pytest.raises(ValueError, match="exactly one"):
         Control("meter", {})
@@ -146,3 +148,90 @@ def test_ctrl_c_stops_after_the_burst_in_hand():
     assert result.conserved
     assert len(sink.frames) == 4
     assert signal.getsignal(signal.SIGINT) is before
+
+
+class Noisy(NF):
+    """Alerts a hundred times a packet."""
+
+    traffic = udp
+
+    def on_packet(self, pkt, flow):
+        for number in range(100):
+            self.alert("noise", number)
+
+
+@pytest.mark.parametrize("engine", ["reference", "fused"])
+def test_more_alerts_than_the_ring_holds(engine):
+    frames = [u(n % 256) for n in range(700)]
+    result = run(Chain(Noisy()), ListInput(frames), None, engine, packets=128)
+    assert len(result.logs) == result.alerts == 70_000
+    assert result.alerts_lost == 0
+    taken = []
+    result = run(Chain(Noisy()), ListInput(frames[:10]), None, engine, alerts=taken.append)
+    assert sum(map(len, taken)) == result.alerts == 1000
+    assert len(result.logs) == 0
+
+
+def test_verify_compares_all_alerts():
+    frames = [u(n % 256) for n in range(700)]
+    assert verify(Chain(Noisy()), ListInput(frames)).identical
+
+
+def test_lost_alerts_are_counted():
+    frames = [u(n % 256) for n in range(700)]
+    result = run(Chain(Noisy()), ListInput(frames), None, "fused", packets=2048)
+    assert result.alerts + result.alerts_lost == 70_000
+    assert result.alerts_lost == 70_000 - 65_536
+
+
+class Full(ListOutput):
+    """An output that has room for three packets."""
+
+    def send(self, burst, order):
+        if len(self.frames) + len(order) > 3:
+            raise PortError("out.pcap: writing failed: No space left on device")
+        super().send(burst, order)
+
+
+def test_an_output_that_fails_ends_the_run():
+    sink = Full()
+    result = run(Chain(Meter()), ListInput([u(n) for n in range(9)]), sink, "reference", packets=2)
+    assert result.failed == "out.pcap: writing failed: No space left on device"
+    assert len(sink.frames) == 2
+    assert result.counters["packets_in"] == 4
+    assert result.conserved
+
+
+class Picky(NF):
+    limit: u32 = 3
+
+    def on_start(self):
+        if self.limit > 5:
+            raise ValueError("limit is over 5")
+
+
+@pytest.mark.parametrize("engine", ["reference", "fused"])
+def test_what_an_nf_says_at_its_start_has_its_name_and_place(engine):
+    with pytest.raises(ChainError, match=r"^second \(Picky\) can't start: limit is over 5$"):
+        run(Chain(Picky() >> Picky(limit=6).named("second")), ListInput([u()]), None, engine)
+    chain = from_yaml(f"chain:\n  - {__name__}:Picky\n  - {__name__}:Picky: {{limit: 7}}\n", "edge.yaml")
+    with pytest.raises(ChainError) as caught:
+        run(chain, ListInput([u()]), None, engine)
+    assert str(caught.value).startswith("edge.yaml:3:5: chain[1].")
+    assert "picky_2 (Picky) can't start: limit is over 5" in str(caught.value)
+
+
+def test_control_input_is_checked_before_the_run():
+    def fails(change):
+        with pytest.raises(ChainError) as caught:
+            run(Chain(Picky()), ListInput([u()]), None, "reference", [change])
+        return str(caught.value)
+
+    assert "did you mean 'limit'" in fails(Control("picky", {"limt": 1}, at_packet=100))
+    assert "'many'" in fails(Control("picky", {"limit": "many"}, at_packet=100))
+    assert "refuses the change: limit is over 5" in fails(Control("picky", {"limit": 6}, at_packet=0))
+
+
+def test_an_empty_chain_is_refused():
+    with pytest.raises(ChainError, match="empty"):
+        run(Chain(None), ListInput([u()]), None, "reference")

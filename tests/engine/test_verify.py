@@ -7,7 +7,7 @@ from tests.engine import frames as f
 from tests.engine.nfs import Hops, Meter, Snat
 
 from nfuse import NF, Chain, event, u32, udp
-from nfuse.engine import driver
+from nfuse.engine import driver, start
 from nfuse.engine.reference import ReferenceEngine
 from nfuse.engine.verify import verify
 from nfuse.port.memory import ListInput
@@ -51,8 +51,7 @@ def broken(monkeypatch):
 
     def run(mistake, packets=1):
         monkeypatch.setattr(Broken, "mistake", mistake)
-        monkeypatch.setattr(driver, "engine_class", lambda name: Broken if name == "broken" else ReferenceEngine)
-        monkeypatch.setattr("nfuse.engine.verify.engine_class", driver.engine_class)
+        monkeypatch.setattr(start, "engine_class", lambda name: Broken if name == "broken" else ReferenceEngine)
         graph = Snat() >> Hops() >> Meter()
         return verify(Chain(graph), ListInput(PACKETS), ("reference", "broken"), packets=packets)
 

@@ -118,7 +118,7 @@ def _part(place: Located, folder: Path | None, depth: int) -> NF | Branch:
         name = place.value()
         if not isinstance(name, str):
             raise place.error(f"{place.kind()} is no network function", expected="a name, or name: {parameters}")
-        return _guarded(place, lambda: make(find_class(name, folder), None, place, folder))
+        return _placed(_guarded(place, lambda: make(find_class(name, folder), None, place, folder)), place)
     heads = [(key, key_place, value) for key, key_place, value in place.items() if key != "name"]
     given = next((value for key, _, value in place.items() if key == "name"), None)
     if len(heads) != 1:
@@ -133,13 +133,19 @@ def _part(place: Located, folder: Path | None, depth: int) -> NF | Branch:
             raise given.error("a branch has no name")
         return _branch(value, folder, depth)
     nf_class = _guarded(key_place, lambda: find_class(key, folder))
-    nf: NF = make(nf_class, value, key_place, folder)
+    nf = _placed(make(nf_class, value, key_place, folder), key_place)
     if given is None:
         return nf
     name = given.value()
     if not isinstance(name, str) or not valid_name(name):
         raise given.error(f"{given.kind()} is no name", expected="letters, digits, _, -, . (a letter first)")
     return nf.named(name)
+
+
+def _placed(nf: NF, place: Located) -> NF:
+    """Note on a network function where it stands, for what its ``on_start`` has to say."""
+    object.__setattr__(nf, "_place", place)
+    return nf
 
 
 def _branch(place: Located, folder: Path | None, depth: int) -> Branch:

@@ -67,6 +67,17 @@ def group() -> None:
 
 def main(arguments: list[str] | None = None) -> None:
     """Run a command and exit with its code; errors of the user's input are one message, not a traceback."""
+    import warnings
+
+    showing = warnings.showwarning
+
+    def show(message: Any, category: type[Warning], *place: Any, **more: Any) -> None:
+        if category.__module__.startswith("nfuse."):  # for people: one plain line
+            click.echo(f"nfuse: {message}", err=True)
+        else:
+            showing(message, category, *place, **more)
+
+    warnings.showwarning = show
     try:
         code = group.main(args=arguments, prog_name="nfuse", standalone_mode=False)
         code = code if isinstance(code, int) else OK
@@ -86,6 +97,8 @@ def main(arguments: list[str] | None = None) -> None:
             raise
         click.echo(f"nfuse: {error}", err=True)
         code = BAD_INPUT
+    finally:
+        warnings.showwarning = showing
     sys.exit(code)
 
 

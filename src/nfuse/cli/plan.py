@@ -22,6 +22,9 @@ if TYPE_CHECKING:
 def command(chain_file: str, direction: str | None, as_json: bool, source: bool) -> None:
     """Show what each NF of CHAIN reads, writes and keeps, and what was consolidated."""
     chain = options.chain_from(chain_file, direction)
+    from nfuse.engine.start import check
+
+    check(chain)
     if source:
         say(chain_source(chain))
         return

@@ -17,9 +17,18 @@ class Progress(Protocol):
 
 @contextmanager
 def progress_bar(what: str, quiet: bool = False) -> Iterator[Progress | None]:
-    """Show a bar on standard error while the block runs, if that is a terminal; gives the function to call."""
-    if quiet or not sys.stderr.isatty():
+    """Show a bar on standard error while the block runs, if that is a terminal; gives the function to call.
+
+    Elsewhere one line says so if anything has to be compiled.
+    """
+    if quiet:
         yield None
+        return
+    if not sys.stderr.isatty():
+        from nfuse.memory.compiling import Compiling
+
+        with Compiling(lambda: print("nfuse: compiling, the first time only ...", file=sys.stderr, flush=True)):
+            yield None
         return
     from rich.console import Console
     from rich.progress import BarColumn, TextColumn, TimeRemainingColumn

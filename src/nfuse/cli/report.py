@@ -76,8 +76,11 @@ def summary(chain: Chain, result: RunResult) -> str:
     sessions = f"sessions: {count(c['sessions_created'])} created, {count(len(result.flows))} live"
     ends = [f"{count(c[key])} {key}" for key in ("expired", "evicted", "reopened") if c.get(key)]
     lines.append(sessions + (f" ({', '.join(ends)})" if ends else ""))
-    if len(result.logs):
-        lines.append(f"alerts: {count(len(result.logs))}")
+    if result.alerts or result.alerts_lost:
+        lost = (
+            f" ({count(result.alerts_lost)} lost: more than the ring holds came at once)" if result.alerts_lost else ""
+        )
+        lines.append(f"alerts: {count(result.alerts)}{lost}")
     if result.run_seconds:
         each = 1e9 * result.run_seconds / max(1, c["packets_in"])
         lines.append(
@@ -85,6 +88,10 @@ def summary(chain: Chain, result: RunResult) -> str:
             f"engine {result.engine} ready after {result.compile_seconds:.2f} s"
         )
     lines += [f"note: {warning}" for warning in result.warnings]
+    if result.failed:
+        lines.append(
+            f"stopped: {result.failed}; the output is valid up to there, the numbers hold for what was processed"
+        )
     if result.interrupted:
         lines.append("stopped by Ctrl-C: the output and these numbers hold for what was processed so far")
     return "\n".join(lines)
@@ -113,12 +120,14 @@ def as_dict(chain: Chain, result: RunResult) -> dict[str, Any]:
         "drops": drops,
         "conserved": result.conserved,
         "sessions_live": len(result.flows),
-        "alerts": len(result.logs),
+        "alerts": result.alerts,
+        "alerts_lost": result.alerts_lost,
         "compile_seconds": round(result.compile_seconds, 6),
         "run_seconds": round(result.run_seconds, 6),
         "packets_per_second": round(result.rate, 1),
         "warnings": list(result.warnings),
         "interrupted": result.interrupted,
+        "failed": result.failed,
     }
 
 

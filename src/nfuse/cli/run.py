@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import json
+import os
+from contextlib import ExitStack
+from typing import Any
 
 import click
 
 from nfuse.cli import options
-from nfuse.cli.main import DIFFERENT, INTERRUPTED, OK
+from nfuse.cli.main import BAD_INPUT, DIFFERENT, INTERRUPTED, OK
 from nfuse.cli.progress import progress_bar
-from nfuse.cli.report import as_dict, say, summary
+from nfuse.cli.report import as_dict, count, say, summary
 
 
 @click.command()
@@ -29,7 +32,12 @@ from nfuse.cli.report import as_dict, say, summary
     show_default=True,
     help="How to run the chain; 'original' is --no-consolidate.",
 )
-@click.option("--alerts", metavar="FILE", help="Write alerts of the NFs as EVE JSON, one a line (-: standard output).")
+@click.option(
+    "--alerts", metavar="FILE", help="Add alerts of the NFs to FILE as EVE JSON, one a line (-: standard output)."
+)
+@click.option(
+    "--flows", metavar="FILE.csv", help="Write the sessions that live at the end, with all that NFs keep of them."
+)
 def command(
     chain_file: str,
     source: str,
@@ -42,18 +50,34 @@ def command(
     no_consolidate: bool,
     engine: str,
     alerts: str | None,
+    flows: str | None,
 ) -> int:
     """Run CHAIN (a .yaml or .py file) on the packets of IN and write what leaves to OUT.
 
     Prints packets and bytes in, out, made, dropped by NF and reason; sessions; the rate, and the time to get ready
-    apart from it. Ctrl-C stops cleanly: the output is a valid capture and the summary holds.
+    apart from it. Ctrl-C stops cleanly: the output is a valid capture and the summary holds; so does an output that
+    fails (exit code 2). The summary goes to standard error where packets or alerts take standard output.
     """
+    different(
+        {"--output": sink, "--reverse-out": reverse_out, "--alerts": alerts, "--flows": flows},
+        {"--input": source, "--reverse-in": reverse_in},
+    )
     chain = options.chain_from(chain_file, direction, two_sided=bool(reverse_in))
     if reverse_out and not chain.two_sided:
         raise click.UsageError("--reverse-out needs --reverse-in, or a direction (--direction FILTER)")
     from nfuse.engine.driver import run
 
-    with progress_bar("running", quiet=as_json) as progress:
+    with ExitStack() as stack:
+        taker: Any = ignore
+        if alerts:
+            from nfuse.control.eve import AlertFile
+
+            file = AlertFile(alerts, chain)
+            stack.callback(file.close)
+            taker = file.write
+        if flows:
+            create(flows)
+        progress = stack.enter_context(progress_bar("running", quiet=as_json))
         result = run(
             chain,
             options.pair(source, reverse_in),
@@ -61,16 +85,59 @@ def command(
             engine="original" if no_consolidate else engine,
             limit=limit,
             progress=progress,
+            alerts=taker,
         )
-    if alerts:
-        from nfuse.control.eve import write_alerts
-
-        write_alerts(alerts, chain, result.logs)
+    taken = "-" in {place(one) for one in (sink, reverse_out, alerts) if one}
     if as_json:
-        say(json.dumps(as_dict(chain, result), indent=2))
+        say(json.dumps(as_dict(chain, result), indent=2), error=taken)
     else:
-        say(f"chain: {chain}")
-        say(summary(chain, result))
+        say(f"chain: {chain}", error=taken)
+        say(summary(chain, result), error=taken)
+    if flows:
+        from nfuse.control.flow_file import write_flows
+
+        names = write_flows(flows, chain, result.flows)
+        if not as_json:
+            say(f"flows: {count(len(result.flows))} in {', '.join(names)}", error=taken)
+    if result.failed:
+        return BAD_INPUT
     if result.interrupted:
         return INTERRUPTED
     return OK if result.conserved else DIFFERENT
+
+
+def place(port: str) -> str:
+    """Return the file that a port's URI names: its real path, ``-`` for standard output, the URI for other ports."""
+    scheme, _, rest = port.partition(":")
+    name = rest.partition("?")[0] if scheme == "pcap" else port
+    return name if name == "-" or (":" in name and not os.path.exists(name)) else os.path.realpath(name)
+
+
+def different(targets: dict[str, str | None], sources: dict[str, str | None]) -> None:
+    """Refuse a file that would be written twice, or read and written.
+
+    Raises:
+        UsageError: The message names both options.
+    """
+    seen = {place(port): option for option, port in sources.items() if port and place(port) != "-"}
+    for option, port in targets.items():
+        if not port or (":" in place(port)):
+            continue
+        if place(port) in seen:
+            raise click.UsageError(f"{option} and {seen[place(port)]} name the same file: {port}")
+        seen[place(port)] = option
+
+
+def create(path: str) -> None:
+    """Create a file that is written at the end, so that a wrong path is told at the start."""
+    from nfuse.port.errors import PortError
+
+    try:
+        with open(path, "w", encoding="utf-8"):
+            pass
+    except OSError as error:
+        raise PortError(f"{path}: can't be written: {error.strerror}") from None
+
+
+def ignore(logs: object) -> None:
+    """Let alerts go: they are counted only."""

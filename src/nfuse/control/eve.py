@@ -5,18 +5,19 @@ See https://docs.suricata.io (EVE JSON format): ``timestamp``, ``event_type``, t
 
 from __future__ import annotations
 
+import contextlib
 import ipaddress
 import json
 import sys
 from collections.abc import Iterator
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, TextIO
 
 from numpy.typing import NDArray
 
-from nfuse.chain.errors import ChainError
 from nfuse.chain.spec import Chain
 from nfuse.nf.compile import analyse
+from nfuse.port.errors import PortError
 
 _PROTOCOLS = {1: "ICMP", 4: "IPIP", 6: "TCP", 17: "UDP", 41: "IPv6", 58: "ICMPv6"}
 
@@ -50,22 +51,43 @@ def events(chain: Chain, logs: NDArray[Any]) -> Iterator[dict[str, Any]]:
         }
 
 
-def write_alerts(path: str, chain: Chain, logs: NDArray[Any]) -> int:
-    """Append the events of `logs` to a file (``-``: standard output), one JSON object a line; return how many.
+class AlertFile:
+    """A file of alerts, one JSON object a line, written as they come; existing lines stay.
+
+    Args:
+        path: The file (``-``: standard output); it is opened at once.
+        chain: The chain whose network functions alert.
 
     Raises:
-        ChainError: The file can't be written.
+        PortError: The file can't be opened.
     """
-    lines = [json.dumps(event) + "\n" for event in events(chain, logs)]
-    if path == "-":
-        sys.stdout.writelines(lines)
-        return len(lines)
-    try:
-        with open(path, "a", encoding="utf-8") as file:
-            file.writelines(lines)
-    except OSError as error:
-        raise ChainError(f"alerts can't be written: {error.strerror}", file=path) from None
-    return len(lines)
+
+    def __init__(self, path: str, chain: Chain) -> None:
+        self.path = path
+        self._chain = chain
+        self._file: TextIO
+        try:
+            self._file = sys.stdout if path == "-" else open(path, "a", encoding="utf-8")  # noqa: SIM115  (see close)
+        except OSError as error:
+            raise PortError(f"{path}: alerts can't be written: {error.strerror}") from None
+
+    def write(self, logs: NDArray[Any]) -> None:
+        """Write the events of log records.
+
+        Raises:
+            PortError: The disk is full, or another error of the system.
+        """
+        try:
+            self._file.writelines(json.dumps(event) + "\n" for event in events(self._chain, logs))
+            self._file.flush()
+        except OSError as error:
+            raise PortError(f"{self.path}: alerts can't be written: {error.strerror}") from None
+
+    def close(self) -> None:
+        """Close the file."""
+        if self._file is not sys.stdout:
+            with contextlib.suppress(OSError):  # what could not be written has been told
+                self._file.close()
 
 
 def _stamp(nanoseconds: int) -> str:

@@ -133,11 +133,14 @@ class RunResult:
         drops: Packets dropped, by (NF name or "chain", reason).
         flows: Live sessions at the end (:meth:`Engine.flows`).
         states: State values by NF name.
-        logs: All log records.
+        logs: All log records that were not given away while the chain ran.
         compile_seconds: Time to build the engine.
         run_seconds: Time from the first receive to the last send.
         warnings: What the ports had to report.
         interrupted: Stopped by Ctrl-C; all numbers are those up to there.
+        failed: What ended the run early: an output that could not be written; "" if none.
+        alerts: Number of log records.
+        alerts_lost: Log records that were overwritten before they could be taken.
     """
 
     engine: str
@@ -150,6 +153,9 @@ class RunResult:
     run_seconds: float = 0.0
     warnings: list[str] = field(default_factory=list)
     interrupted: bool = False
+    failed: str = ""
+    alerts: int = 0
+    alerts_lost: int = 0
 
     @property
     def conserved(self) -> bool:

@@ -6,7 +6,6 @@ engines: they see the same packets in the same order.
 
 from __future__ import annotations
 
-import importlib
 import signal
 import threading
 import time
@@ -22,32 +21,22 @@ from nfuse.chain.spec import Chain
 from nfuse.engine.api import Control, Engine, RunResult
 from nfuse.engine.schedule import Schedule
 from nfuse.engine.source import Source, Stages, opened
+from nfuse.engine.start import ENGINES as ENGINES
+from nfuse.engine.start import check_control, located, started
+from nfuse.engine.start import engine_class as engine_class
+from nfuse.memory.compiling import Compiling
+from nfuse.nf.abi import CX_LOG_LOST, LOG_DTYPE
+from nfuse.nf.poke import peek
 from nfuse.port.base import Output
 from nfuse.port.burst import Burst
+from nfuse.port.errors import PortError
 from nfuse.port.registry import open_output
-
-ENGINES: dict[str, str] = {
-    "reference": "nfuse.engine.reference:ReferenceEngine",
-    "fused": "nfuse.engine.fused:FusedEngine",
-    "original": "nfuse.engine.fused:OriginalEngine",
-}
-"""Engines by name: ``module:class``, imported when first asked for."""
 
 Sink = Output | str | Sequence[Output | str] | None
 Progress = Callable[[int, int, int], None]
 """Called after each burst with (packets received, position of the input, its size; size 0 if unknown)."""
-
-
-def engine_class(name: str) -> Callable[[Chain], Engine]:
-    """Return the class of the engine of that name.
-
-    Raises:
-        ValueError: No such engine.
-    """
-    if name not in ENGINES:
-        raise ValueError(f"no engine {name!r}; there are {', '.join(ENGINES)}")
-    module, _, attribute = ENGINES[name].partition(":")
-    return getattr(importlib.import_module(module), attribute)  # type: ignore[no-any-return]
+Alerts = Callable[[NDArray[np.void]], object]
+"""Called with log records (``nfuse.nf.abi.LOG_DTYPE``), in order, soon after they were written."""
 
 
 def run(
@@ -59,6 +48,7 @@ def run(
     limit: int | None = None,
     progress: Progress | None = None,
     packets: int = 4096,
+    alerts: Alerts | None = None,
 ) -> RunResult:
     """Run a chain over an input until it ends, the limit is reached, or Ctrl-C.
 
@@ -66,50 +56,65 @@ def run(
         chain: The chain.
         source: An input port or its URI; a pair (forward, reverse) for a chain between two networks.
         sink: An output port or its URI, a pair (forward, reverse), or None: packets go nowhere.
-        engine: One of :data:`ENGINES`.
+        engine: One of :data:`nfuse.engine.start.ENGINES`.
         control: Changes of parameters while it runs.
         limit: Packets to receive at most.
         progress: Called after each burst.
         packets: Packets per burst.
+        alerts: Takes the alerts while the chain runs; without it they are collected in the result.
 
     Ports are closed at the end, so that a capture is whole, also after Ctrl-C: the run then stops after the burst in
-    hand and the result is what was done so far (``interrupted``).
+    hand and the result is what was done so far (``interrupted``). An output that fails (a full disk, a reader that has
+    gone) ends the run in the same way (``failed``).
 
     Raises:
-        PortError: A port can't be opened, read or written.
-        ValueError: Control input for an NF or a parameter that does not exist.
+        PortError: A port can't be opened or read.
+        ChainError: Control input for an NF or a parameter that does not exist; an NF that refuses its parameters.
     """
-    names = {node.name for node in chain.nodes}
-    for change in control:
-        if change.nf not in names:
-            raise ValueError(f"control input for {change.nf!r}; the chain has {', '.join(sorted(names))}")
+    check_control(chain, control)
     with ExitStack() as stack:
         burst = Burst(packets)
         port = stack.enter_context(opened(source, burst))
         outputs = [stack.enter_context(output) for output in _outputs(sink)]
         begin = time.perf_counter()
-        executor = engine_class(engine)(chain)
+        executor = started(chain, engine)
         stack.callback(executor.close)
-        built = time.perf_counter()
         stages = Stages(chain, port, burst, limit)
+        log = Log(executor, alerts)
+        built = time.perf_counter()
         feed = Feed(executor, chain, control)
-        interrupted = False
-        with _interrupts() as stop:
+        interrupted, failed = False, ""
+        with _interrupts() as stop, Compiling() as compiling:
             try:
                 for filled in stages:
                     for order in feed.process(filled):
-                        _send(outputs, filled, order)
+                        try:
+                            if not failed:  # else the burst in hand is finished without it
+                                _send(outputs, filled, order)
+                            log.drain()
+                        except (PortError, OSError) as error:
+                            failed = failed or str(error)
                     if progress is not None:
                         progress(stages.received, port.position, port.size)
-                    if stop.is_set():
+                    if stop.is_set() or failed:
                         break
             except KeyboardInterrupt:
                 interrupted = True
         executor.finish()
-        result = _result(engine, chain, executor, stages)
+        for output in outputs:
+            try:
+                output.close()
+            except (PortError, OSError) as error:
+                failed = failed or str(error)
+        try:
+            log.drain()
+        except (PortError, OSError) as error:
+            failed = failed or str(error)
+        result = _result(engine, chain, executor, stages, log)
         result.interrupted = interrupted or stop.is_set()
-        result.compile_seconds = built - begin
-        result.run_seconds = time.perf_counter() - built
+        result.failed = failed
+        result.compile_seconds = built - begin + compiling.seconds
+        result.run_seconds = time.perf_counter() - built - compiling.seconds
         closing = [port, *outputs]
     result.warnings = [warning for one in closing for warning in one.warnings]
     return result
@@ -126,6 +131,7 @@ class Feed:
 
     def __init__(self, engine: Engine, chain: Chain, control: Sequence[Control] = ()) -> None:
         self._engine = engine
+        self._chain = chain
         self._schedule = Schedule(control)
         self._most = max(1, len(chain.nodes))  # packets that one packet can cause: each NF may answer it once
 
@@ -136,10 +142,48 @@ class Feed:
         used, stamps = burst.used, desc["ts"][: burst.n].copy()
         for changes, start, stop in self._schedule.split(stamps):
             for change in changes:
-                self._engine.control(change)
+                with located(self._chain, "refuses the change"):
+                    self._engine.control(change)
             for at in range(start, stop, piece):
                 yield self._engine.process(burst, at, min(stop, at + piece))
                 burst.used = used
+
+
+class Log:
+    """Takes the log records of an engine before its ring is full.
+
+    Args:
+        engine: The engine.
+        taker: Is given the records; None: they are kept.
+
+    Attributes:
+        count: Records so far.
+    """
+
+    def __init__(self, engine: Engine, taker: Alerts | None = None) -> None:
+        self._engine = engine
+        self._kept: list[NDArray[np.void]] = []
+        self._taker: Alerts = self._kept.append if taker is None else taker
+        self.count = 0
+
+    def drain(self) -> None:
+        """Take what was written since the last call."""
+        records = self._engine.logs()
+        if len(records):
+            self.count += len(records)
+            self._taker(records)
+
+    def records(self) -> NDArray[np.void]:
+        """Return all records that were kept, and forget them."""
+        found = np.concatenate(self._kept) if self._kept else np.empty(0, LOG_DTYPE)
+        self._kept.clear()
+        return found
+
+    @property
+    def lost(self) -> int:
+        """Records that were overwritten before they were taken: more of them in one piece than the ring holds."""
+        context = getattr(self._engine, "X", 0)
+        return peek(context + CX_LOG_LOST) if context else 0
 
 
 def _outputs(sink: Sink) -> list[Output]:
@@ -161,7 +205,7 @@ def _send(outputs: list[Output], burst: Burst, order: NDArray[np.int32]) -> None
             output.send(burst, np.ascontiguousarray(order[side == number]))
 
 
-def _result(name: str, chain: Chain, engine: Engine, stages: Stages) -> RunResult:
+def _result(name: str, chain: Chain, engine: Engine, stages: Stages, log: Log) -> RunResult:
     """Collect an engine's results and add the fragment stage's: packets in + made = out + dropped."""
     counters, drops = dict(engine.counters), dict(engine.drops)
     for cause, count in stages.finish().items():
@@ -170,7 +214,9 @@ def _result(name: str, chain: Chain, engine: Engine, stages: Stages) -> RunResul
         counters["packets_in"] += count
     counters["bytes_in"] = stages.received_bytes
     states: dict[str, dict[str, Any]] = {node.name: engine.state(node.name) for node in chain.nodes}
-    return RunResult(name, counters, drops, engine.flows().copy(), states, engine.logs().copy())
+    result = RunResult(name, counters, drops, engine.flows().copy(), states, log.records())
+    result.alerts, result.alerts_lost = log.count, log.lost
+    return result
 
 
 @contextmanager

@@ -13,8 +13,9 @@ from typing import Any
 from nfuse.chain.spec import Chain
 from nfuse.engine.api import Control, Engine
 from nfuse.engine.compare import Difference, Sent, frame_difference, mapping_difference, table_difference
-from nfuse.engine.driver import Feed, Progress, engine_class
+from nfuse.engine.driver import Feed, Log, Progress
 from nfuse.engine.source import Source, Stages, opened
+from nfuse.engine.start import check_control, started
 from nfuse.memory.arena import read_bytes, write_bytes
 from nfuse.port.burst import HEADROOM, Burst, frame_at
 
@@ -66,7 +67,8 @@ class _Runner:
 
     def __init__(self, name: str, chain: Chain, control: Sequence[Control], packets: int) -> None:
         self.name = name
-        self.engine: Engine = engine_class(name)(chain)
+        self.engine: Engine = started(chain, name)
+        self.log = Log(self.engine)
         self.feed = Feed(self.engine, chain, control)
         self.burst = Burst(packets)
         self.trace: dict[int, list[tuple[str, bytes]]] | None = None
@@ -85,6 +87,7 @@ class _Runner:
                 made = index >= self.burst.n
                 ts, link, side, wire = (int(desc[name]) for name in ("ts", "link", "side", "wire"))
                 sent.append(Sent(-1 if made else index, ts, link, side, wire, self.burst.frame(index)))
+            self.log.drain()
         return sent
 
 
@@ -123,6 +126,7 @@ def verify(
         progress: Called after each burst.
         packets: Packets per burst; comparison is per burst, so the first difference is known to the packet.
     """
+    check_control(chain, control)
     burst = Burst(packets)
     result = VerifyResult(engines)
     with opened(source() if callable(source) else source, burst) as port:
@@ -175,8 +179,17 @@ def _compare_step(first: list[Sent], second: list[Sent], runners: list[_Runner],
         lines = frame_difference(one, other, names) + _traced(runners, index, one, other)
         made = "  (made in answer to it)\n" if one.number < 0 else ""
         return Difference(done + index, "frame", made + lines)
-    text = _counted(runners)
-    return Difference(done + last, "counters", text) if text else None
+    if text := _counted(runners):
+        return Difference(done + last, "counters", text)
+    text = _logged(runners)
+    return Difference(done + last, "logs", text) if text else None
+
+
+def _logged(runners: list[_Runner]) -> str:
+    for runner in runners:
+        runner.log.drain()
+    first, second = (runner.log.records() for runner in runners)
+    return table_difference(first, second, (runners[0].name, runners[1].name))
 
 
 def _describe(sent: Sent | None, done: int) -> str:
@@ -218,7 +231,7 @@ def _compare_end(chain: Chain, runners: list[_Runner]) -> Difference | None:
         text = mapping_difference(first.state(node.name), second.state(node.name), names)
         checks.append(("state", f"  State of {node.name!r}:\n{text}" if text else ""))
     checks.append(("flows", table_difference(first.flows(), second.flows(), names)))
-    checks.append(("logs", table_difference(first.logs(), second.logs(), names)))
+    checks.append(("logs", _logged(runners)))
     for what, text in checks:
         if text:
             return Difference(None, what, text)

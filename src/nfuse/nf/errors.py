@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import difflib
 from collections.abc import Iterable
 
@@ -14,6 +15,17 @@ def nearest(name: str, names: Iterable[str]) -> str | None:
         return by_lower[name.lower()]
     found = difflib.get_close_matches(name, choices, n=1, cutoff=0.55)
     return found[0] if found else None
+
+
+def blame(error: Exception, nf: object) -> None:
+    """Note on an exception which NF's ``on_start`` or ``on_update`` raised it."""
+    with contextlib.suppress(AttributeError):
+        error.nfuse_culprit = nf  # type: ignore[attr-defined]
+
+
+def culprit(error: Exception) -> object | None:
+    """Return the NF whose ``on_start`` or ``on_update`` raised an exception, None if none did."""
+    return getattr(error, "nfuse_culprit", None)
 
 
 class CompileError(Exception):

@@ -10,7 +10,7 @@ from nfuse.memory.arena import Arena
 from nfuse.nf.arithmetic import wrap
 from nfuse.nf.base import NF
 from nfuse.nf.containers import CLASSES, Container, read_item, write_item
-from nfuse.nf.errors import nearest
+from nfuse.nf.errors import blame, nearest
 from nfuse.nf.layout import Slot
 from nfuse.nf.parameters import ParameterError
 from nfuse.nf.poke import poke
@@ -39,6 +39,7 @@ class Instance:
         from nfuse.nf.compile import analyse
 
         self.nf: NF = copy.copy(nf)
+        self._given = nf
         self.info: NFInfo = analyse(type(nf))
         self.arena = Arena(ARENA_SIZE, f"State of {nf.name or type(nf).__name__}")
         self.address = self.arena.address
@@ -95,6 +96,9 @@ class Instance:
         self._open = True
         try:
             getattr(self.facade, handler)()
+        except Exception as error:
+            blame(error, self._given)
+            raise
         finally:
             self._open = False
 

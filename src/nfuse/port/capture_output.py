@@ -80,6 +80,7 @@ class File:
         except OSError as error:
             raise PortError(f"{path}: can't be written: {error.strerror}") from error
         self._gzip = zlib.compressobj(level, wbits=31) if path.endswith(".gz") else None
+        self._before = self._gzip
         self._whole = 0
         self.failed = False
 
@@ -89,7 +90,10 @@ class File:
         Raises:
             PortError: The disk is full, or another error of the system.
         """
-        self._write(self._gzip.compress(data) if self._gzip else data)
+        if self._gzip:
+            self._before = self._gzip.copy()
+            data = self._gzip.compress(data)
+        self._write(data)
 
     def close(self) -> None:
         """Finish and close the file."""
@@ -109,10 +113,18 @@ class File:
                 rest = rest[os.write(self._file, rest) :]
         except OSError as error:
             self.failed = True
-            if self.regular and not self._gzip:
-                os.ftruncate(self._file, self._whole)
+            if self.regular:
+                self._cut()
             raise PortError(f"{self.path}: writing failed: {error.strerror}") from error
         self._whole += len(data)
+
+    def _cut(self) -> None:
+        """Leave what was whole before the write that failed, as a valid file."""
+        with contextlib.suppress(OSError):
+            os.ftruncate(self._file, self._whole)
+            os.lseek(self._file, self._whole, os.SEEK_SET)
+            if self._before:
+                os.write(self._file, self._before.flush())
 
 
 @output_port("pcap")
@@ -213,10 +225,12 @@ class PcapOutput(Output):
         self._unit = 1
         if self._pcapng:
             self._put(writer.section_header())
+            self._flush()  # at once: should the disk become full, the file is a capture
             self._write = writer.write_pcapng
             return
         self._unit = {"us": 1000, "ns": 1, "auto": 1000 if tick >= 1000 else 1}[self._precision]
         self._put(writer.pcap_header(link, self._unit))
+        self._flush()
         self._links = {link}
         self._record[writer.ONLY // 8] = link
         self._record[writer.UNIT // 8] = self._unit

@@ -1,0 +1,107 @@
+"""Starting a chain: what its network functions have against their parameters is told with their name and place."""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+
+from nfuse.chain.errors import ChainError, nearest
+from nfuse.chain.spec import Chain, Node
+from nfuse.engine.api import Control, Engine
+from nfuse.nf.errors import CompileError, culprit
+from nfuse.nf.instance import Instance
+from nfuse.nf.parameters import ParameterError
+
+ENGINES: dict[str, str] = {
+    "reference": "nfuse.engine.reference:ReferenceEngine",
+    "fused": "nfuse.engine.fused:FusedEngine",
+    "original": "nfuse.engine.fused:OriginalEngine",
+}
+"""Engines by name: ``module:class``, imported when first asked for."""
+
+
+def engine_class(name: str) -> Callable[[Chain], Engine]:
+    """Return the class of the engine of that name.
+
+    Raises:
+        ValueError: No such engine.
+    """
+    if name not in ENGINES:
+        raise ValueError(f"no engine {name!r}; there are {', '.join(ENGINES)}")
+    module, _, attribute = ENGINES[name].partition(":")
+    return getattr(importlib.import_module(module), attribute)  # type: ignore[no-any-return]
+
+
+def started(chain: Chain, engine: str) -> Engine:
+    """Make an engine of that name for a chain.
+
+    Raises:
+        ChainError: The chain is empty; ``on_start`` of a network function refuses its parameters.
+        CompileError: A mistake in a network function.
+        ValueError: No such engine, or it does not support the chain.
+    """
+    if not chain.nodes:
+        raise ChainError("the chain is empty", expected="at least one network function")
+    made = engine_class(engine)
+    with located(chain):
+        return made(chain)
+
+
+def check(chain: Chain) -> None:
+    """Run ``on_start`` of all network functions of a chain, as its engines would.
+
+    Raises:
+        ChainError: One refuses its parameters.
+    """
+    with located(chain):
+        for node in chain.nodes:
+            Instance(node.nf).start()
+
+
+def check_control(chain: Chain, control: Sequence[Control]) -> None:
+    """Check control input before a run: that its network functions and parameters exist and the values fit.
+
+    Raises:
+        ChainError: They don't.
+    """
+    for change in control:
+        node = chain.node(change.nf)
+        known = type(node.nf).parameters
+        for name, value in change.set.items():
+            if name not in known:
+                raise ChainError(
+                    f"control input for {change.nf!r}: {type(node.nf).__name__} has no parameter {name!r}",
+                    expected=", ".join(known) or "no parameters",
+                    near=nearest(name, known),
+                )
+            try:
+                known[name].check(value)
+            except ParameterError as error:
+                raise ChainError(
+                    f"control input for {change.nf!r}: {error.message}", expected=error.expected or None
+                ) from None
+
+
+@contextmanager
+def located(chain: Chain, verdict: str = "can't start") -> Iterator[None]:
+    """Give errors of ``on_start`` and ``on_update`` the name of the NF and its place in the chain file."""
+    try:
+        yield
+    except (ChainError, CompileError):
+        raise
+    except Exception as error:
+        guilty = culprit(error)
+        for node in chain.nodes:
+            if node.nf is guilty:
+                raise _at(node, verdict, error) from error
+        raise
+
+
+def _at(node: Node, verdict: str, error: Exception) -> ChainError:
+    text = str(error)
+    if type(error).__module__.split(".")[0] != "nfuse" and not isinstance(error, ValueError | OSError):
+        text = f"{type(error).__name__}: {text}"
+    text = f"{node.name} ({type(node.nf).__name__}) {verdict}: {text}"
+    place = node.nf.__dict__.get("_place")
+    return ChainError(text) if place is None else place.error(text)  # type: ignore[no-any-return]
