@@ -40,7 +40,7 @@ def build(jobs: Sequence[str]) -> None:
     workers = min(len(os.sched_getaffinity(0)), 4) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     if folder is not None:
         todo = [job for job in jobs if not (folder / _mark(job)).exists()]
-        if len(todo) > 8 and workers > 1:
+        if len(todo) > 3 and workers > 1:
             _share(todo, workers)
     for job in jobs:
         compile_job(job)
