@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -125,18 +126,29 @@ def test_the_folder_is_found(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
 
 
 def test_the_key_covers_the_sources_and_the_mode(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    (tmp_path / "a.py").write_text("one = 1\n")
     monkeypatch.setattr(cache, "PACKAGE", tmp_path)
     monkeypatch.setenv("NFUSE_CHECK", "0")
+    folder = tmp_path / cache.NATIVE[-1]
+    folder.mkdir(parents=True)
+    (folder / "a.py").write_text("one = 1\n")
     keys = [cache.environment_key.__wrapped__()]
     assert keys == [cache.environment_key.__wrapped__()]
-    (tmp_path / "a.py").write_text("one = 2\n")
+    (folder / "a.py").write_text("one = 2\n")
     keys.append(cache.environment_key.__wrapped__())
-    (tmp_path / "b.py").write_text("")
+    (folder / "b.py").write_text("")
     keys.append(cache.environment_key.__wrapped__())
     monkeypatch.setenv("NFUSE_CHECK", "1")
     keys.append(cache.environment_key.__wrapped__())
     assert len(set(keys)) == len(keys)
+
+
+def test_the_key_covers_whatever_is_compiled() -> None:
+    covered = [cache.PACKAGE / folder for folder in cache.NATIVE]
+    library = cache.PACKAGE / "nf" / "library"  # what NFs compile to is named by its own content
+    for path in cache.PACKAGE.rglob("*.py"):
+        if re.search(r"^\s*@(native|inlined|entry|intrinsic)\b", path.read_text(), re.MULTILINE):
+            assert any(folder in path.parents for folder in covered), f"{path} is compiled, but not in the key"
+            assert library not in path.parents, f"{path} is compiled, but not in the key"
 
 
 def test_modules_are_named_by_their_content() -> None:
