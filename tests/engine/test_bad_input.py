@@ -107,7 +107,7 @@ def u(sport: int = 1, src: str = A, dst: str = V, dport: int = 80, data: bytes =
 
 
 def test_nat_out_of_ports(engine: str) -> None:
-    """Endpoints that find no port are dropped and counted, as flows; a wider pool or the end of flows helps new ones."""
+    """Endpoints without a port are dropped and counted, as flows; a wider pool or the end of flows helps new ones."""
     packets = [(1000, u(sport)) for sport in range(10, 22, 2)]
     packets += [(1001, u(18)), (1001, u(22)), (1001, u(10)), (1500, u(18)), (1500, u(20))]
     wider = Control("mazunat", {"public": ["198.51.100.1", "198.51.100.2"]}, at_packet=7)
