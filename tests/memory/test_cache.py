@@ -160,6 +160,15 @@ def test_modules_are_named_by_their_content() -> None:
     assert sys.modules[one.__name__] is one
 
 
+def test_a_module_written_twice_keeps_its_stamp() -> None:
+    one = cache.load_generated("stamped", "value = 3\n")
+    path = Path(one.__file__ or "")
+    before = path.stat().st_mtime_ns
+    path.unlink()
+    cache.write_generated("stamped", "value = 3\n")
+    assert path.stat().st_mtime_ns == before
+
+
 def test_a_damaged_module_is_written_anew() -> None:
     source = "value = 'whole'\n"
     one = cache.load_generated("damaged", source)

@@ -98,6 +98,11 @@ PREFIX = "nfuse_generated_"
 """How the names of all generated modules begin."""
 
 
+STAMP = 1_000_000_000
+"""Modification time of all generated modules: Numba throws compiled code away where it differs, and two processes that
+write the same module at once would throw away each other's."""
+
+
 def _folders() -> list[Path]:
     from nfuse.memory.jit import JIT
 
@@ -112,6 +117,7 @@ def write_generated(name: str, source: str) -> str:
     if not path.exists() or path.read_text() != source:
         temporary = path.with_suffix(f".{os.getpid()}.tmp")
         temporary.write_text(source)
+        os.utime(temporary, (STAMP, STAMP))
         temporary.replace(path)  # atomic: two processes may compile one chain at the same time
     return module
 
