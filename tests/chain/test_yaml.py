@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Literal
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from nfuse import (
@@ -158,6 +158,7 @@ settings = st.fixed_dictionaries(
 )
 
 
+@example(Typed(words=["\x85", "a\nb", " "]), {"name": "\x85"})
 @given(graphs, settings)
 def test_there_and_back(graph, given_settings) -> None:
     chain = Chain(graph, **given_settings)

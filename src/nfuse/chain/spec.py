@@ -8,6 +8,7 @@ import weakref
 from dataclasses import dataclass, fields
 from typing import Any, Literal, Protocol, get_args
 
+from nfuse.chain import ports
 from nfuse.chain.errors import ChainError, nearest
 from nfuse.chain.graph import Branch, Graph, as_class, as_graph, constant
 from nfuse.nf.base import NF
@@ -58,7 +59,7 @@ class Node:
     Attributes:
         index: Place in chain order, from 0.
         name: Unique in the chain: given by ``nf.named(...)``, else the class name in lower case (then ``_2``, ``_3``).
-        nf: The network function.
+        nf: The network function; of a class whose traffic class names inputs, a copy that has their indexes.
         guard: The branches around it, outer first, as pairs (branch number, number of the alternative).
     """
 
@@ -90,6 +91,8 @@ class Chain:
         idle: Seconds after its last flow until a block of a coarser session is forgotten.
         name: The chain's name in messages and metrics.
         two_sided: True for chains between two networks (a second pair of ports); a direction expression implies it.
+        inputs: Names of the forward and the reverse input, for classes such as ``ingress == "lan"``. Where none are
+            given: "in"; of two sides: "inside" and "outside".
 
     Raises:
         ChainError: A setting out of range, a network function that appears twice, two with one name.
@@ -110,6 +113,7 @@ class Chain:
         idle: float = 60,
         name: str = "chain",
         two_sided: bool = False,
+        inputs: Any = None,
     ) -> None:
         self.graph: Graph = as_graph(graph)
         self.capacity = _whole("capacity", capacity, 1, MAX_CAPACITY)
@@ -127,6 +131,10 @@ class Chain:
             raise ChainError(f"{name!r} is no name", key="name", expected="a word")
         self.name = name
         self.two_sided = bool(two_sided) or self.direction is not None
+        self.inputs = ports.checked(inputs)
+        self.ports: dict[str, int] = ports.numbered(self.inputs, self.two_sided)
+        ports.bind(self.direction, self.ports, "direction")
+        self._names: dict[int, str] = {}
         self.nodes: tuple[Node, ...] = ()
         self.branches: tuple[tuple[Any, ...], ...] = ()
         self._flatten()
@@ -155,7 +163,8 @@ class Chain:
             for part in graph.parts:
                 if isinstance(part, Branch):
                     number = len(branches)
-                    branches.append(tuple(alternative.when for alternative in part.alternatives))
+                    whens = [ports.bind(one.when, self.ports, "branch") for one in part.alternatives]
+                    branches.append(tuple(whens))
                     for choice, alternative in enumerate(part.alternatives):
                         place(alternative.graph, (*guard, (number, choice)))
                     continue
@@ -165,7 +174,8 @@ class Chain:
                         expected="one instance for each place",
                     )
                 seen.add(id(part))
-                nodes.append(Node(len(nodes), part.name or fresh(part), part, guard))
+                self._names[id(part)] = part.name or fresh(part)
+                nodes.append(Node(len(nodes), self._names[id(part)], ports.bound(part, self.ports), guard))
 
         place(self.graph, ())
         self.nodes, self.branches = tuple(nodes), tuple(branches)
@@ -217,13 +227,13 @@ class Chain:
     __hash__ = None  # type: ignore[assignment]
 
     def __str__(self) -> str:
-        return describe(self.graph, {id(node.nf): node.name for node in self.nodes}) or "(empty)"
+        return describe(self.graph, self._names) or "(empty)"
 
     def __repr__(self) -> str:
         return f"<Chain {self.name}: {self}>"
 
 
-SETTINGS = ("capacity", "timeouts", "unmatched", "malformed", "mtu", "direction", "idle", "name", "two_sided")
+SETTINGS = ("capacity", "timeouts", "unmatched", "malformed", "mtu", "direction", "idle", "name", "two_sided", "inputs")
 """Names of the settings of a chain: the arguments of :class:`Chain`, the keys of a chain file."""
 
 

@@ -239,12 +239,25 @@ def to_yaml(chain: Chain) -> str:
             continue
         if key == "direction":
             value = str(value)
+        if key == "inputs":
+            value = list(value)
         if key == "timeouts":
             value = {k: v for k, v in vars(value).items() if v != getattr(default.timeouts, k)}
         settings[key] = value
     if settings:
         document["settings"] = settings
-    return yaml.safe_dump(document, sort_keys=False, width=120, allow_unicode=True)
+    return yaml.dump(document, Dumper=_Dumper, sort_keys=False, width=120, allow_unicode=True)
+
+
+class _Dumper(yaml.SafeDumper):
+    """Writes texts with line breaks and other characters that can't be seen in double quotes, escaped."""
+
+
+def _text(dumper: yaml.SafeDumper, text: str) -> yaml.ScalarNode:
+    return dumper.represent_scalar("tag:yaml.org,2002:str", text, style=None if text.isprintable() else '"')
+
+
+_Dumper.add_representer(str, _text)
 
 
 def _plain_graph(graph: Graph) -> list[Any]:

@@ -81,6 +81,9 @@ def run(
         stack.callback(executor.close)
         stages = Stages(chain, port, burst, limit)
         log = Log(executor, alerts)
+        stages.prepare()
+        for output in outputs:
+            output.prepare()
         built = time.perf_counter()
         feed = Feed(executor, chain, control)
         interrupted, failed = False, ""

@@ -63,6 +63,11 @@ class Merged(Input):
             _Feed(reverse, 1, max(1, packets // 2), size),
         )
 
+    def prepare(self) -> None:
+        """See :meth:`Port.prepare`."""
+        for feed in self._feeds:
+            feed.port.prepare()
+
     def receive(self, burst: Burst) -> int:
         """See :meth:`Input.receive`. The frames stay in the two inner bursts until the next call."""
         burst.reset()

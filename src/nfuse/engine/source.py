@@ -11,6 +11,7 @@ from nfuse.chain.spec import Chain
 from nfuse.engine.merge import Merged
 from nfuse.engine.steer import steering
 from nfuse.flow.fragments import FragmentStage
+from nfuse.memory.jit import compile_now
 from nfuse.packet.desc import F_FRAG
 from nfuse.packet.parse import parse_burst
 from nfuse.port.base import Input
@@ -55,8 +56,15 @@ class Stages:
         self.received_bytes = 0
         self._limit = limit
         self._two_sided = chain.two_sided
-        self._steer = None if chain.direction is None else steering(chain.direction)
+        self._steer = None if chain.direction is None else steering(chain.direction.bind(chain.ports))
         self._fragments = FragmentStage()
+
+    def prepare(self) -> None:
+        """Compile what packets meet before the engine, or load it from the cache."""
+        self.port.prepare()
+        compile_now(parse_burst)
+        if self._steer is not None:
+            compile_now(self._steer)
 
     def __iter__(self) -> Iterator[Burst]:
         """Yield the burst, once for each filling; its descriptors 0..n-1 are parsed and in processing order."""

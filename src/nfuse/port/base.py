@@ -24,6 +24,9 @@ class Port:
         self.name = name
         self.warnings: list[str] = []
 
+    def prepare(self) -> None:
+        """Compile what moves packets, or load it from the cache, so that the first burst takes no longer."""
+
     def close(self) -> None:
         """Release what the port holds. Closing twice does nothing."""
 

@@ -23,6 +23,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nfuse.memory.arena import Arena
+from nfuse.memory.jit import compile_now
 from nfuse.packet.desc import LINK_ETHERNET
 from nfuse.port import pcap_write as writer
 from nfuse.port.base import Order, Output
@@ -170,6 +171,10 @@ class PcapOutput(Output):
     def bytes(self) -> int:
         """Sum of their lengths on the wire."""
         return int(self._record[writer.BYTES // 8])
+
+    def prepare(self) -> None:
+        """See :meth:`Port.prepare`."""
+        compile_now(writer.write_pcapng if self._format == "pcapng" else writer.write_pcap)
 
     def send(self, burst: Burst, order: NDArray[np.int32]) -> None:
         """See :meth:`Output.send`.

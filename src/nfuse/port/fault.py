@@ -218,6 +218,10 @@ class FaultyInput(Input):
         self._dealt = self._delivered = 0
         self._every = Order()
 
+    def prepare(self) -> None:
+        """See :meth:`Port.prepare`."""
+        self.inner.prepare()
+
     def receive(self, burst: Burst) -> int:
         """See :meth:`Input.receive`."""
         burst.reset()
@@ -275,6 +279,10 @@ class FaultyOutput(Output):
         self.warnings = inner.warnings
         self._burst = Burst()
         self._order = Order()
+
+    def prepare(self) -> None:
+        """See :meth:`Port.prepare`."""
+        self.inner.prepare()
 
     def send(self, burst: Burst, order: NDArray[np.int32]) -> None:
         """See :meth:`Output.send`."""

@@ -19,6 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nfuse.memory.arena import Arena
+from nfuse.memory.jit import compile_now
 from nfuse.port import gen_kernel as kernel
 from nfuse.port.base import Input
 from nfuse.port.burst import MAX_FRAME, Burst
@@ -290,6 +291,10 @@ class Generator(Input):
         work.array(np.int64, flows)[:] = np.maximum(1, (first / ranks**exponent / 64).astype(np.int64))
         kernel.weigh(work.address, work.address + 8 * flows, table.address, flows)
         return table
+
+    def prepare(self) -> None:
+        """See :meth:`Port.prepare`."""
+        compile_now(kernel.generate)
 
     def receive(self, burst: Burst) -> int:
         """See :meth:`Input.receive`."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from nfuse.memory.jit import native
+from nfuse.memory.jit import compile_now, native
 from nfuse.memory.raw import load32, load32i
 from nfuse.packet.desc import DESC_SIZE, WIRE
 from nfuse.port.base import Input, Order, Output
@@ -41,6 +41,10 @@ class NullOutput(Output):
     def bytes(self) -> int:
         """Sum of their lengths on the wire."""
         return self._bytes
+
+    def prepare(self) -> None:
+        """See :meth:`Port.prepare`."""
+        compile_now(wire_bytes)
 
     def send(self, burst: Burst, order: NDArray[np.int32]) -> None:
         """See :meth:`Output.send`."""

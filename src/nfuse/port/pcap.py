@@ -12,6 +12,7 @@ import struct
 import numpy as np
 
 from nfuse.memory.arena import Arena, read_bytes
+from nfuse.memory.jit import compile_now
 from nfuse.port import pcap_read as reader
 from nfuse.port import pcapng
 from nfuse.port.base import Input
@@ -93,6 +94,10 @@ class PcapInput(Input):
         except BaseException:
             self._source.close()
             raise
+
+    def prepare(self) -> None:
+        """See :meth:`Port.prepare`."""
+        compile_now(self._read)
 
     def receive(self, burst: Burst) -> int:
         """See :meth:`Input.receive`."""

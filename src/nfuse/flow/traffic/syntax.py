@@ -404,6 +404,10 @@ class _Parser:
         if token.kind != "name":
             raise self.expected("a primitive")
         word = token.text
+        if word == "egress":
+            raise self.fail(
+                "`egress` can't be judged: by which output a packet leaves follows from its direction; use `ingress`"
+            )
         if word in UNSUPPORTED:
             raise self.fail(f"`{word}` is not supported")
         if "." in word and word not in WORDS:
