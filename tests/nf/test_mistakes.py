@@ -264,6 +264,12 @@ def test_known_family():
         ("tick = 'soon'\n    def on_tick(self, elapsed):\n        pass", "no time"),
         ("tick = float('inf')\n    def on_tick(self, elapsed):\n        pass", "no time"),
         ("tick = True", "no time"),
+        ("tick = 1\n    def on_tick(self, elapsed):\n        self.alert('x', 1)", "about a packet or flow"),
+        (
+            "compiled = False\n    tick = 1\n    def on_tick(self, elapsed):\n        self.alert('x', 1)",
+            "about a packet",
+        ),
+        ("def on_packet(self, pkt, flow):\n        self.alert('x', 1, 2)", "at most 2"),
         ("traffic = tcp & (tcp.syn == 1)", "session = None"),
         ("@event\n    def full(self, flow): return True", "no `.then`"),
         ("@staticmethod\n    def on_packet(pkt): pass", "takes"),

@@ -196,6 +196,8 @@ def _analyse(cls: type[NF]) -> NFInfo:
             effects[role] = EVERYTHING
             for text in scan_texts(read(function), "drop"):
                 unit.reason(text)
+            if role == "on_tick" and scan_texts(read(function), "alert"):
+                raise unit.class_error(cls, role, "an alert is about a packet or flow; there is none in on_tick")
             for text in scan_texts(read(function), "alert"):
                 unit.signature(text)
         else:
