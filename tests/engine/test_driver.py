@@ -170,6 +170,8 @@ def test_more_alerts_than_the_ring_holds(engine):
     result = run(Chain(Noisy()), ListInput(frames[:10]), None, engine, alerts=taken.append)
     assert sum(map(len, taken)) == result.alerts == 1000
     assert len(result.logs) == 0
+    assert result.states == {"noisy": {}}
+    assert run(Chain(Noisy()), ListInput(frames[:1]), None, engine, states=False).states == {}
 
 
 def test_verify_compares_all_alerts():

@@ -95,11 +95,12 @@ def _run(chain: Chain, packets: int) -> tuple[RunResult, Any]:
 
     with progress_bar("compiling"):
         begin = time.perf_counter()
-        run(demo_chain(), TRAFFIC.format(packets=packets), limit=64)  # whatever compiles at its first call does so here
+        # whatever compiles at its first call does so here
+        run(demo_chain(), TRAFFIC.format(packets=packets), limit=64, states=False)
         compiling = time.perf_counter() - begin
     source = TimedInput(open_input(TRAFFIC.format(packets=packets)))
     with progress_bar("running") as progress:
-        result = run(chain, source, None, progress=progress)
+        result = run(chain, source, None, progress=progress, states=False)
     result.compile_seconds += compiling
     return result, source
 

@@ -86,6 +86,7 @@ def command(
             limit=limit,
             progress=progress,
             alerts=taker,
+            states=False,
         )
     taken = "-" in {place(one) for one in (sink, reverse_out, alerts) if one}
     if as_json:

@@ -49,6 +49,7 @@ def run(
     progress: Progress | None = None,
     packets: int = 4096,
     alerts: Alerts | None = None,
+    states: bool = True,
 ) -> RunResult:
     """Run a chain over an input until it ends, the limit is reached, or Ctrl-C.
 
@@ -62,6 +63,7 @@ def run(
         progress: Called after each burst.
         packets: Packets per burst.
         alerts: Takes the alerts while the chain runs; without it they are collected in the result.
+        states: Whether the result has the State of the NFs, as Python values (which takes time where it is large).
 
     Ports are closed at the end, so that a capture is whole, also after Ctrl-C: the run then stops after the burst in
     hand and the result is what was done so far (``interrupted``). An output that fails (a full disk, a reader that has
@@ -113,11 +115,12 @@ def run(
             log.drain()
         except (PortError, OSError) as error:
             failed = failed or str(error)
-        result = _result(engine, chain, executor, stages, log)
+        ended = time.perf_counter()
+        result = _result(engine, chain, executor, stages, log, states)
         result.interrupted = interrupted or stop.is_set()
         result.failed = failed
         result.compile_seconds = built - begin + compiling.seconds
-        result.run_seconds = time.perf_counter() - built - compiling.seconds
+        result.run_seconds = ended - built - compiling.seconds
         closing = [port, *outputs]
     result.warnings = [warning for one in closing for warning in one.warnings]
     return result
@@ -208,7 +211,7 @@ def _send(outputs: list[Output], burst: Burst, order: NDArray[np.int32]) -> None
             output.send(burst, np.ascontiguousarray(order[side == number]))
 
 
-def _result(name: str, chain: Chain, engine: Engine, stages: Stages, log: Log) -> RunResult:
+def _result(name: str, chain: Chain, engine: Engine, stages: Stages, log: Log, states: bool) -> RunResult:
     """Collect an engine's results and add the fragment stage's: packets in + made = out + dropped."""
     counters, drops = dict(engine.counters), dict(engine.drops)
     for cause, count in stages.finish().items():
@@ -216,8 +219,10 @@ def _result(name: str, chain: Chain, engine: Engine, stages: Stages, log: Log) -
         counters["dropped"] += count
         counters["packets_in"] += count
     counters["bytes_in"] = stages.received_bytes
-    states: dict[str, dict[str, Any]] = {node.name: engine.state(node.name) for node in chain.nodes}
-    result = RunResult(name, counters, drops, engine.flows().copy(), states, log.records())
+    values: dict[str, dict[str, Any]] = {}
+    if states:
+        values = {node.name: engine.state(node.name) for node in chain.nodes}
+    result = RunResult(name, counters, drops, engine.flows().copy(), values, log.records())
     result.alerts, result.alerts_lost = log.count, log.lost
     return result
 
