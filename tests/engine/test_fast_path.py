@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import pytest
+from scapy.layers.inet import IP, TCP, UDP
+from scapy.layers.inet6 import IPv6
+from scapy.layers.l2 import Ether
+
 from nfuse.chain.spec import Chain
 from nfuse.engine.driver import run
 from nfuse.engine.fused import FusedEngine
 from nfuse.engine.verify import verify
 from nfuse.nf.library import Maglev, Monitor
 from nfuse.port.memory import ListInput, ListOutput
-from scapy.layers.inet import IP, TCP, UDP
-from scapy.layers.inet6 import IPv6
-from scapy.layers.l2 import Ether
 
 CASES = {
     "IPv4": (IP, "203.0.113.80", ["10.1.0.1", "10.1.0.2"], "10.5.0.{}"),
@@ -30,9 +31,7 @@ def frame(ip: type, l4: type, src: str, dst: str, sport: int, dport: int, payloa
 def conversation(ip: type, vip: str, backends: list[str], client: str) -> tuple[Chain, list[bytes]]:
     """Three rounds of packets of 12 flows, each with the answers of the backend that the chain chose."""
     chain = Chain(Maglev(vip=vip, backends=backends) >> Monitor())
-    there = [
-        frame(ip, l4, client.format(n + 1), vip, 1000 + n, 53, b"x" * n) for n in range(6) for l4 in (UDP, TCP)
-    ]
+    there = [frame(ip, l4, client.format(n + 1), vip, 1000 + n, 53, b"x" * n) for n in range(6) for l4 in (UDP, TCP)]
     out = ListOutput()
     run(chain, ListInput(list(enumerate(there))), out)
     back = []
