@@ -83,7 +83,7 @@ def store_ports(flags: int, l4: int, sport: int, dport: int, mask: int) -> None:
             store16be(l4 + 4, dport)
 
 
-@inlined
+@native  # not inlined: see docs/decisions/fused-engine.md, Open
 def rewrite_last(P: int, fcb: int, ext: int, point: int, opening: int) -> None:
     """Apply the last point's tuple fields: the packet leaves with the tuple that the other key mirrors."""
     mask = load16(fcb + point + P_MASK) & 15
