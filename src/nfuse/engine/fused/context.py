@@ -68,8 +68,6 @@ PLACES: Final = 512
 NODE_TABLE: Final = 520
 COLD: Final = 528
 """Offset of the cold part in an FCB."""
-DUE_LIMIT: Final = 536
-"""Clock (ms) before which no session can be due: a lower bound."""
 STARTED: Final = 544
 """1 once a packet was seen."""
 MADE_COUNT: Final = 552
@@ -82,7 +80,6 @@ TICKS: Final = 576
 """Address of the last tick (ns) of each node."""
 BLOCKS: Final = 584
 """Address of the table of block tables (coarser sessions), i64 by slot."""
-FRAGMENT_FATES: Final = 592
 FRAME_LIMIT: Final = 600
 """Largest L3 length that may leave (MTU), 0 for none."""
 FORCE_SLOW: Final = 608
@@ -91,12 +88,8 @@ ON_MALFORMED: Final = 616
 """1: malformed packets pass."""
 ON_UNMATCHED: Final = 624
 """1: unmatched packets are dropped."""
-SPILL: Final = 632
-"""Packets that had to wait for output space (diagnostics)."""
 CALLBACK: Final = 640
 """Address of the way back into Python for interpreted handlers, 0 none."""
-POINTS: Final = 648
-"""Address of the table of application points, see :mod:`nfuse.engine.fused.layout`."""
 NEVER_QUICK: Final = 656
 """1: consolidated records can't be prepared (a stateless NF stores tuple fields): every packet goes NF by NF."""
 PUSHED: Final = 664
