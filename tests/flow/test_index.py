@@ -27,6 +27,7 @@ def _load32(address: int) -> int:
 
 
 BUCKETS = Arena(16 * index.BUCKET)
+OLD = Arena((FCBS + 2) * index.OLD_SIZE)
 POOL = Arena((FCBS + 2) * SIZE + 3 * STRIDE)
 
 
@@ -45,11 +46,13 @@ class Table:
         return index.hash4(*key) if self.family == 4 else index.hash6(*key)
 
     def find(self, key: tuple[int, ...]) -> int:
-        find = index.find4 if self.family == 4 else index.find6
-        return find(self.buckets.address, self.mask, self.hash(key), self.pool.address, SIZE, OFFSET, STRIDE, *key)
+        where = (self.buckets.address, self.mask, self.hash(key), self.pool.address, SIZE, OFFSET, STRIDE)
+        return index.find4(*where, OLD.address, *key) if self.family == 4 else index.find6(*where, *key)
 
     def insert(self, key: tuple[int, ...], value: int) -> int:
         where = self.pool.address + (value >> 2) * SIZE + OFFSET + (value & 3) * STRIDE
+        if self.family == 4 and value & 2:
+            where = OLD.address + (value >> 2) * index.OLD_SIZE
         (index.store_key4 if self.family == 4 else index.store_key6)(where, *key)
         return index.insert(self.buckets.address, self.mask, self.hash(key), value)
 

@@ -91,8 +91,8 @@ def run(
         interrupted, failed = False, ""
         with _interrupts() as stop, Compiling() as compiling:
             try:
-                for filled in stages:
-                    for order in feed.process(filled):
+                for filled in stages.received_bursts():
+                    for order in feed.receive(stages):
                         try:
                             if not failed:  # else the burst in hand is finished without it
                                 _send(outputs, filled, order)
@@ -141,18 +141,39 @@ class Feed:
         self._schedule = Schedule(control)
         self._most = max(1, len(chain.nodes))  # packets that one packet can cause: each NF may answer it once
 
-    def process(self, burst: Burst) -> Iterator[NDArray[np.int32]]:
-        """Run a burst of parsed packets; yield what leaves, piece by piece (each to be sent before the next)."""
-        piece = max(1, (burst.capacity - burst.n) // self._most)
+    def receive(self, stages: Stages) -> Iterator[NDArray[np.int32]]:
+        """Run the burst as it was received: an engine that parses gets it so, up to the first fragment.
+
+        Yields what leaves, piece by piece (each to be sent before the next).
+        """
+        burst, done = stages.burst, 0
+        if getattr(self._engine, "parses", False) and self._schedule.empty and not stages.pending:
+            for start, stop in self._pieces(burst, 0, burst.n):
+                order, done = self._engine.take(burst, start, stop)  # type: ignore[attr-defined]
+                yield order
+                if done < stop:
+                    break
+        if done < burst.n or stages.pending:
+            stages.settle(done)
+            yield from self.process(burst, done)
+
+    def process(self, burst: Burst, done: int = 0) -> Iterator[NDArray[np.int32]]:
+        """Run the packets of a burst from `done` on, which are parsed and in order; yield as :meth:`receive`."""
         desc: Any = burst.desc
-        used, stamps = burst.used, desc["ts"][: burst.n].copy()
-        for changes, start, stop in self._schedule.split(stamps):
+        stamps = desc["ts"][done : burst.n].copy()
+        for changes, first, last in self._schedule.split(stamps):
             for change in changes:
                 with located(self._chain, "refuses the change"):
                     self._engine.control(change)
-            for at in range(start, stop, piece):
-                yield self._engine.process(burst, at, min(stop, at + piece))
-                burst.used = used
+            for start, stop in self._pieces(burst, done + first, done + last):
+                yield self._engine.process(burst, start, stop)
+
+    def _pieces(self, burst: Burst, first: int, last: int) -> Iterator[tuple[int, int]]:
+        """Split packets into pieces, so that all that they can cause has room; it is free again after each."""
+        piece, used = max(1, (burst.capacity - burst.n) // self._most), burst.used
+        for at in range(first, last, piece):
+            yield at, min(last, at + piece)
+            burst.used = used
 
 
 class Log:

@@ -22,6 +22,11 @@ class Schedule:
         self._packets = 0
         self._clock = -(1 << 63)
 
+    @property
+    def empty(self) -> bool:
+        """Whether no change is left."""
+        return not self._changes
+
     def split(self, stamps: NDArray[np.int64]) -> Iterator[tuple[list[Control], int, int]]:
         """Split the next packets at the changes.
 

@@ -68,26 +68,41 @@ class Stages:
 
     def __iter__(self) -> Iterator[Burst]:
         """Yield the burst, once for each filling; its descriptors 0..n-1 are parsed and in processing order."""
-        burst = self.burst
-        while True:
-            count = self._receive()
-            if not count and not self._fragments.pending:
-                break
-            flags = parse_burst(burst.desc_address, 0, count)
-            if self._steer is not None:
-                self._steer(burst.desc_address, 0, count)
-            self._sides(count)
-            if flags & F_FRAG or self._fragments.pending:
-                order = self._fragments.process(burst, count)
-                if order is not None:
-                    burst.desc[: len(order)] = burst.desc[order]
-                    burst.n = len(order)
+        for burst in self.received_bursts():
+            self.settle()
             if burst.n:
                 yield burst
 
-    def _sides(self, count: int) -> None:
+    def received_bursts(self) -> Iterator[Burst]:
+        """Yield the burst, once for each filling, as received: for engines that parse (else call :meth:`settle`)."""
+        while True:
+            count = self._receive()
+            if not count and not self.pending:
+                break
+            self._sides(0, count)
+            yield self.burst
+
+    @property
+    def pending(self) -> bool:
+        """Whether fragments wait that did not fit into the last burst: they come before what is received."""
+        return self._fragments.pending
+
+    def settle(self, start: int = 0) -> None:
+        """Parse the burst's packets from `start` on, find their direction, and put them in processing order."""
+        burst, count = self.burst, self.burst.n
+        flags = parse_burst(burst.desc_address, start, count)
+        if self._steer is not None:
+            self._steer(burst.desc_address, start, count)
+            self._sides(start, count)
+        if flags & F_FRAG or self._fragments.pending:
+            order = self._fragments.process(burst, count)
+            if order is not None:
+                burst.desc[: len(order)] = burst.desc[order]
+                burst.n = len(order)
+
+    def _sides(self, start: int, count: int) -> None:
         """A chain with one side has all its packets on it; of two sides, each has an input of its own."""
-        desc: Any = self.burst.desc[:count]
+        desc: Any = self.burst.desc[start:count]
         if self._two_sided:
             desc["inport"] = desc["side"]
         else:

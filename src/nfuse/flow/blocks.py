@@ -29,7 +29,7 @@ from nfuse.flow import index
 from nfuse.flow.index import BUCKET, insert, matches, remove, slot_value, tag
 from nfuse.memory.arena import Arena
 from nfuse.memory.jit import native
-from nfuse.memory.raw import copy, i64, load32, load64, mulhi, store32, store64, zero
+from nfuse.memory.raw import copy, i64, load32, load64, mulhi, prefetch, store32, store64, zero
 
 B_BASE = 0
 """Offset of the address of the blocks (i64)."""
@@ -149,6 +149,13 @@ def _find(B: int, key: int, h: int) -> int:
 def _head(B: int, block: int) -> int:
     """Return the address of what stands between the payload and the key of a block."""
     return load64(B + B_BASE) + block * load64(B + B_STRIDE) + load64(B + B_PAYLOAD)
+
+
+@native
+def prefetch_block(B: int, key: int) -> None:
+    """Prefetch the bucket of the index where :func:`acquire` will look for the key at address `key`."""
+    h = _hash(key, load64(B + B_WORDS))
+    prefetch(load64(B + B_INDEX) + ((h & load64(B + B_MASK)) << 6))
 
 
 @native

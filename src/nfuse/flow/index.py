@@ -14,7 +14,8 @@ at once, without branches. Probing goes on to the next bucket only where the ove
 lowers the counts that insertion raised, so there are no tombstones and the table never needs cleaning.
 
 A value of the flow table is ``FCB number << 2 | kind``: kind 0 is the opener's key, 1 the reply key, 2 the old reply
-key. The key itself stands only in the FCB; the key of kind `k` is at ``fcb + offset + k * stride``:
+key. The key itself stands only in the FCB, that of kind `k` at ``fcb + offset + k * stride``; but the old reply key of IPv4,
+which few sessions have, in an array of its own, at ``old + 16 * number``:
 
 - IPv4, 14 bytes: the 8 address bytes as they stand in the packet (word `a`), sport and dport (u16, host order; together
   word `b`), protocol (u8), side (u8; together word `c`). So ``a = load64(ip + 12)``, ``b = load32(P + SPORT)``,
@@ -38,6 +39,8 @@ SLOTS = 12
 """Entries of a bucket."""
 OPENER, REPLY, OLD_REPLY = 0, 1, 2
 """Kinds of key."""
+OLD_SIZE = 16
+"""Bytes from one old reply key of IPv4 to the next."""
 
 _OVERFLOW = 12
 _VALUES = 16
@@ -172,7 +175,9 @@ def candidate(base: int, mask: int, h: int) -> int:
 
 
 @native
-def find4(base: int, mask: int, h: int, pool: int, size: int, offset: int, stride: int, a: int, b: int, c: int) -> int:
+def find4(
+    base: int, mask: int, h: int, pool: int, size: int, offset: int, stride: int, old: int, a: int, b: int, c: int
+) -> int:
     """Look an IPv4 key up: its value, or 0.
 
     Args:
@@ -182,7 +187,8 @@ def find4(base: int, mask: int, h: int, pool: int, size: int, offset: int, strid
         pool: Address of the FCB pool.
         size: Bytes of an FCB.
         offset: Offset of the opener's key in the FCB.
-        stride: Bytes from the key of one kind to the next.
+        stride: Bytes from the opener's key to the reply key.
+        old: Address of the old reply keys.
         a: Key, word by word (module's text).
         b: Ports.
         c: Protocol and side.
@@ -195,7 +201,10 @@ def find4(base: int, mask: int, h: int, pool: int, size: int, offset: int, strid
         found = matches(at, wanted)
         while found != 0:
             value = load32(slot_value(at, found))
-            if same4(pool + (value >> 2) * size + offset + (value & 3) * stride, a, b, c) != 0:
+            key = pool + (value >> 2) * size + offset + (value & 1) * stride
+            if value & 2:
+                key = old + (value >> 2) * OLD_SIZE
+            if same4(key, a, b, c) != 0:
                 return value
             found &= found - 1
         if load32(at + _OVERFLOW) == 0 or left == 0:

@@ -82,16 +82,16 @@ from nfuse.packet.reasons import (
 )
 from nfuse.packet.walk import walk_ipv6, walk_quoted
 
-__all__ = ["MALFORMED", "parse", "parse_burst"]
+__all__ = ["MALFORMED", "parse", "parse_burst", "parse_common"]
 
 MAX_VLANS = 8
 
-_FAST = F_ETH | F_IP4 | F_L4
-_FAST_OFFSETS = 14 << 32 | 34 << 48  # l3 and l4 beside the flags: one store
+_COMMON = F_ETH | F_IP4 | F_L4
+_COMMON_OFFSETS = 14 << 32 | 34 << 48  # l3 and l4 beside the flags: one store
 
 
 @inlined
-def _parse_fast(P: int) -> int:
+def parse_common(P: int) -> int:
     """Parse Ethernet / IPv4 (IHL 5, no fragment) / TCP or UDP; return the flags, or 0 and leave P alone."""
     addr = load64(P + ADDR)
     have = load32(P + LEN)
@@ -109,7 +109,7 @@ def _parse_fast(P: int) -> int:
         if length < 8 or length > total - 20:
             return 0
         pay = 42
-        flags = _FAST | F_UDP
+        flags = _COMMON | F_UDP
     elif proto == 6:
         if have < 54:
             return 0
@@ -117,10 +117,10 @@ def _parse_fast(P: int) -> int:
         pay = 34 + size
         if size < 20 or size > total - 20 or pay > have:
             return 0
-        flags = _FAST | F_TCP
+        flags = _COMMON | F_TCP
     else:
         return 0
-    store64(P + FLAGS, flags | _FAST_OFFSETS)
+    store64(P + FLAGS, flags | _COMMON_OFFSETS)
     store32(P + PAY, pay | 0x0800 << 16)
     store8(P + PROTO, proto)
     store8(P + BAD, 0)
@@ -409,7 +409,7 @@ def parse(P: int) -> int:
     Returns:
         The flags.
     """
-    flags = _parse_fast(P)
+    flags = parse_common(P)
     if flags:
         return flags
     return _parse_general(P)
@@ -432,7 +432,7 @@ def parse_burst(base: int, start: int, stop: int) -> int:
         P = base + i * DESC_SIZE
         if i < ahead:
             prefetch(load64(P + AHEAD * DESC_SIZE + ADDR))
-        flags = _parse_fast(P)
+        flags = parse_common(P)
         if not flags:
             flags = _parse_general(P)
         found |= flags

@@ -71,7 +71,7 @@ class Round:
 
 
 class Loaded:
-    """An engine that runs chain 1, driven as the driver drives it: parse a burst, process it."""
+    """An engine that runs chain 1, driven as the driver drives it."""
 
     def __init__(self, engine: str, chain: Chain) -> None:
         begin = time.perf_counter()
@@ -83,8 +83,14 @@ class Loaded:
         """Process all packets; return how many left."""
         out = 0
         for window in packets.windows():
-            parse_burst(window.desc_address, 0, window.n)
-            out += len(self.engine.process(window, 0, window.n))  # type: ignore[arg-type]
+            if self.engine.parses:
+                order, done = self.engine.take(window, 0, window.n)  # type: ignore[arg-type]
+                if done != window.n:
+                    raise RuntimeError("the engine stopped at a fragment, but there is none")
+            else:
+                parse_burst(window.desc_address, 0, window.n)
+                order = self.engine.process(window, 0, window.n)  # type: ignore[arg-type]
+            out += len(order)
         return out
 
     def close(self) -> None:

@@ -7,6 +7,7 @@ from nfuse.engine.fused.rewrite import rewrite_here, rewrite_last
 from nfuse.engine.fused.sessions import ext_of, fcb_of, keep_entry_key, packet_hash, refresh, track
 from nfuse.engine.fused.support import clear_record, count, count_drop, emit, too_long
 from nfuse.engine.fused.tuples import read_packet
+from nfuse.flow.blocks import prefetch_block
 from nfuse.flow.header import DEADLINE, STATE
 from nfuse.flow.header import NUMBER as SESSION
 from nfuse.flow.index import bucket, candidate, same4, same6
@@ -17,3 +18,4 @@ from nfuse.nf.abi import *
 from nfuse.nf.abi import CX_NOW as NOW
 from nfuse.packet.desc import *
 from nfuse.packet.native import *
+from nfuse.packet.parse import parse_common

@@ -14,15 +14,17 @@ from __future__ import annotations
 from collections.abc import Callable
 from functools import partial
 
-from nfuse.engine.fused.context import R_MALFORMED
+from nfuse.action.points import modify_fields
+from nfuse.engine.fused.context import KEY_AHEAD, R_MALFORMED, TUPLE_AHEAD
 from nfuse.engine.fused.fast import FastPath
-from nfuse.engine.fused.keys import stride_of
+from nfuse.engine.fused.keys import TUPLE_NAMES, key_words, stride_of
+from nfuse.engine.fused.layout import NodePlan
 from nfuse.engine.fused.slow import SlowPath
 from nfuse.engine.fused.writer import Writer
 
-NEAR, FAR_AHEAD = 12, 24
-"""How many packets ahead of the one in hand its session, and before that its bucket of the index, is prefetched.
-Rolling ahead beats whole batches: a processor follows some dozen misses at a time and drops what goes beyond."""
+NEAR, FAR_AHEAD, FRAMES_AHEAD = 12, 24, 48
+"""How many packets ahead of the one in hand its session, before that its bucket of the index, and before that its frame
+is prefetched. Rolling ahead beats whole batches: a processor follows some dozen misses at a time and drops what goes beyond."""
 
 HEADER = '''"""Generated: the data path of one chain."""
 
@@ -57,7 +59,7 @@ class Generator(SlowPath, FastPath):
         if self.original:
             module("chain", self._process)
         else:
-            module("chain", self._imports, self._judges, self._fasts, self._look_ahead, self._process)
+            module("chain", self._imports, self._judges, self._fasts, self._expect, self._look_ahead, self._process)
         return parts
 
     def _imports(self) -> None:
@@ -173,7 +175,7 @@ class Generator(SlowPath, FastPath):
                     with w.block("if opening and load8(fcb + FLAGS_OF) & FL_REKEY and rekey(X, P, number) == 0:"):
                         w("count_drop(X, R_REVERSE_KEY)", "status = i64(1)", "end(X, number)", "number = i64(0)")
                     with w.block("else:"):
-                        w("track(X, fcb, number, opening, tcp)")
+                        w("track(X, fcb, number, opening, tcp, load64(X + NOW_MS), load64(X + TIMEOUTS))")
                 with w.block("elif status == 0 and flags & F_LATER:"):
                     w("refresh(X, fcb, number, load8(fcb + PCLASS), load8(fcb + STATE))")
                 if not self.original:
@@ -248,11 +250,24 @@ class Generator(SlowPath, FastPath):
         w = self.w
         ticking = any("on_tick" in p.info.handlers for p in self.plan.nodes)
         pushes = any(p.encap or p.decap for p in self.plan.nodes)
-        with w.function("process(X, start, stop)", "Run the packets of descriptors [start, stop) through the chain."):
+        with w.function(
+            "process(X, start, stop, raw)",
+            "Run the packets of descriptors [start, stop) through the chain; raw: they have not been parsed.",
+        ):
+            w("descs = load64(X + DESCS)")
+            if not self.original:
+                w(
+                    "index4 = load64(X + INDEX4)",
+                    "mask4 = load64(X + MASK4)",
+                    "index6 = load64(X + INDEX6)",
+                    "mask6 = load64(X + MASK6)",
+                    "pool = load64(X + POOL)",
+                    "exts = load64(X + EXT)",
+                    "timeouts = load64(X + TIMEOUTS)",
+                    "order = load64(X + ORDER)",
+                    "out = load64(X + ORDER_COUNT)",
+                )
             w(
-                "descs = load64(X + DESCS)",
-                "pool = load64(X + POOL)",
-                "exts = load64(X + EXT)",
                 "wheel = load64(X + WHEEL)",
                 "gen = load64(X + GEN)",
                 "now = load64(X + NOW)",
@@ -269,17 +284,15 @@ class Generator(SlowPath, FastPath):
                 if ticking:
                     w("tick(X, 1)")
             if not self.original:
-                with w.block(f"for index in range(start, min(start + {FAR_AHEAD}, stop)):"):
-                    w("look_far(X, descs + index * DESC_SIZE)")
-                with w.block(f"for index in range(start, min(start + {NEAR}, stop)):"):
-                    w("look_near(X, descs + index * DESC_SIZE)")
-            with w.block("for index in range(start, stop):"):
+                self._first_looks()
+            w("index = i64(start)")
+            with w.block("while index < stop:"):
                 w("P = descs + index * DESC_SIZE")
                 if not self.original:
                     with w.block(f"if index + {FAR_AHEAD} < stop:"):
-                        w(f"look_far(X, P + {FAR_AHEAD} * DESC_SIZE)")
+                        self._look_far(f"index + {FAR_AHEAD}")
                     with w.block(f"if index + {NEAR} < stop:"):
-                        w(f"look_near(X, P + {NEAR} * DESC_SIZE)")
+                        w(f"look_near(P + {NEAR} * DESC_SIZE, {self._tables()})")
                 w("bytes_in += load32(P + WIRE)", "ts = load64(P + TS)")
                 with w.block("if ts > now:"):
                     w("now = ts", "store64(X + NOW, now)")
@@ -289,9 +302,15 @@ class Generator(SlowPath, FastPath):
                     w("tick(X, 0)")
                 with w.block("if load64(wheel + W_NEXT) <= ms:"):
                     w("expire(X)")
-                if not self.original:
+                if self.original:
+                    w("handle(X, P, index)")
+                else:
                     self._try_fast(pushes)
-                w("handle(X, P, index)")
+                    with w.block("if taken == 0:"):
+                        w("store64(X + ORDER_COUNT, out)", "handle(X, P, index)", "out = load64(X + ORDER_COUNT)")
+                w("index += 1")
+            if not self.original:
+                w("store64(X + ORDER_COUNT, out)")
             w(
                 "counters = load64(X + COUNTERS)",
                 "store64(counters + C_IN, load64(counters + C_IN) + stop - start)",
@@ -299,52 +318,114 @@ class Generator(SlowPath, FastPath):
                 "store64(counters + C_OUT, load64(counters + C_OUT) + sent)",
                 "store64(counters + C_BYTES_OUT, load64(counters + C_BYTES_OUT) + bytes_out)",
                 "store64(counters + C_FAST, load64(counters + C_FAST) + fast)",
+                "store64(X + STOPPED, stop)",
                 "return load64(X + ORDER_COUNT)",
             )
 
+    def _tables(self) -> str:
+        return "X, index4, mask4, index6, mask6, pool, exts"
+
+    def _foreseen(self) -> list[tuple[NodePlan, int, list[str]]]:
+        """List the coarser sessions whose keys follow from a packet at the entry: node, number, words of the key."""
+        found = []
+        modified: set[str] = set()
+        for plan in self.plan.nodes:
+            for k, (_, fields, _) in enumerate(plan.info.coarse):
+                names = {str(field) for field in fields}
+                if names <= TUPLE_NAMES and not modify_fields(names) & modified:
+                    found.append((plan, k, key_words(fields, plan.traffic, TUPLE_AHEAD)))
+            modified |= plan.modifies
+        return found
+
+    def _expect(self) -> None:
+        """Write what is prefetched for a packet that will probably open a session."""
+        w = self.w
+        if not self._foreseen():
+            return
+        with w.function("expect(X, P)", "Prefetch the blocks of coarser sessions that a packet to come will ask for."):
+            w(f"read_packet(P, X + {TUPLE_AHEAD})")
+            for plan, k, words in self._foreseen():
+                for n, word in enumerate(words):
+                    w(f"store64(X + {KEY_AHEAD + 8 * n}, {word})")
+                w(f"prefetch_block(load64(load64(X + BLOCKS) + {8 * (plan.index * 8 + k)}), X + {KEY_AHEAD})")
+            w("return i64(0)")
+
+    def _first_looks(self) -> None:
+        """Write what looks at the packets before the first one's turn."""
+        w = self.w
+        with w.block("if raw:"):
+            with w.block(f"for ahead in range(start, min(start + {FRAMES_AHEAD}, stop)):"):
+                w("prefetch(load64(descs + ahead * DESC_SIZE + ADDR))")
+        w("ahead = i64(start)", f"limit = min(start + {FAR_AHEAD}, stop)")
+        with w.block("while ahead < limit and ahead < stop:"):
+            self._look_far("ahead")
+            w("ahead += 1")
+        with w.block(f"for ahead in range(start, min(start + {NEAR}, stop)):"):
+            w(f"look_near(descs + ahead * DESC_SIZE, {self._tables()})")
+
+    def _look_far(self, ahead: str) -> None:
+        """Write the first look at a packet to come; a fragment ends the part that can be run without sorting."""
+        w = self.w
+        w(f"Q = descs + ({ahead}) * DESC_SIZE")
+        with w.block("if raw:"):
+            with w.block(f"if {ahead} + {FRAMES_AHEAD - FAR_AHEAD} < stop:"):
+                w(f"prefetch(load64(Q + {FRAMES_AHEAD - FAR_AHEAD} * DESC_SIZE + ADDR))")
+            w("f = parse_common(Q)")
+            with w.block("if f == 0:"):
+                w("f = parse(Q)")
+            if self.plan.chain.direction is not None:
+                condition = self.plan.chain.direction.bind(self.plan.chain.ports).emit("Q")
+                w(f"s = i64(1 if {condition} else 0)", "store8(Q + SIDE, s)", "store8(Q + INPORT, s)")
+            with w.block("if f & F_FRAG:"):
+                w(f"stop = {ahead}")
+        w(f"look_far(Q, {self._tables()})")
+
     def _look_ahead(self) -> None:
         w = self.w
-        size, ext = self.plan.size, self.plan.ext_size
-        with w.function("look_far(X, P)", "Hash the key of a packet to come and prefetch its bucket of the index."):
+        size, ext, touched = self.plan.size, self.plan.ext_size, self.plan.touched
+        with w.function(
+            f"look_far(P, {self._tables()})", "Hash the key of a packet to come and prefetch its bucket of the index."
+        ):
             w("flags = load32(P + FLAGS)", "store32(P + HASH, 0)")
             with w.block("if flags & (F_IP4 | F_IP6):"):
                 w("h = packet_hash(P)", "store64(P + USER, h)")
                 with w.block("if flags & F_IP4:"):
-                    w("prefetch(bucket(load64(X + INDEX4), load64(X + MASK4), h))")
+                    w("prefetch(bucket(index4, mask4, h))")
                 with w.block("else:"):
-                    w("prefetch(bucket(load64(X + INDEX6), load64(X + MASK6), h))")
-        with w.function("look_near(X, P)", "Find what is probably the session of a packet to come and prefetch it."):
+                    w("prefetch(bucket(index6, mask6, h))")
+        with w.function(
+            f"look_near(P, {self._tables()})", "Find what is probably the session of a packet to come and prefetch it."
+        ):
             w("flags = load32(P + FLAGS)")
             with w.block("if flags & F_IP4:"):
-                w(
-                    "value = candidate(load64(X + INDEX4), load64(X + MASK4), load64(P + USER))",
-                    "store32(P + HASH, value)",
-                )
-                w(f"fcb = load64(X + POOL) + (value >> 2) * {size}")
-                for line in range(0, min(size, 192), 64):
+                w("value = candidate(index4, mask4, load64(P + USER))", "store32(P + HASH, value)")
+                if self._foreseen():
+                    with w.block("if value == 0:"):
+                        w("expect(X, P)")
+                w(f"fcb = pool + (value >> 2) * {size}")
+                for line in range(0, touched, 64):
                     w(f"prefetch(fcb + {line})" if line else "prefetch(fcb)")
             with w.block("elif flags & F_IP6:"):
-                w(
-                    "value = candidate(load64(X + INDEX6), load64(X + MASK6), load64(P + USER))",
-                    "store32(P + HASH, value)",
-                )
-                w(f"fcb = load64(X + POOL) + (value >> 2) * {size}", f"ext = load64(X + EXT) + (value >> 2) * {ext}")
-                w("prefetch(fcb)", "prefetch(fcb + 64)", "prefetch(ext)", "prefetch(ext + 64)")
+                w("value = candidate(index6, mask6, load64(P + USER))", "store32(P + HASH, value)")
+                w(f"fcb = pool + (value >> 2) * {size}", f"ext = exts + (value >> 2) * {ext}")
+                for line in range(0, touched, 64):
+                    w(f"prefetch(fcb + {line})" if line else "prefetch(fcb)")
+                w("prefetch(ext)", "prefetch(ext + 64)")
 
     def _try_fast(self, pushes: bool) -> None:
         w = self.w
         size, ext = self.plan.size, self.plan.ext_size
-        w("flags = load32(P + FLAGS)", "value = load32(P + HASH)")
+        w("flags = load32(P + FLAGS)", "value = load32(P + HASH)", "taken = i64(0)")
         with w.block("if value and flags & (F_LATER | F_ICMP_ERROR | F_MALFORMED) == 0:"):
             w(f"fcb = pool + (value >> 2) * {size}", f"ext = exts + (value >> 2) * {ext}")
             w("side = load8(P + SIDE)")
             w("ip = load64(P + ADDR) + load16(P + L3)")
             w("b = load32(P + SPORT)", "c = load8(P + PROTO) | side << 8")
             with w.block("if flags & F_IP4:"):
-                w("same = same4(fcb + KEY_O + (value & 3) * KEY_STRIDE, load64(ip + 12), b, c)")
+                w("same = same4(fcb + KEY_O + (value & 1) * KEY_STRIDE, load64(ip + 12), b, c)")
             with w.block("else:"):
                 w(
-                    "same = same6(ext + E_KEY_O + (value & 3) * E_KEY_STRIDE, load64(ip + 8), load64(ip + 16), "
+                    "same = same6(ext + E_KEY_O + (value & 1) * E_KEY_STRIDE, load64(ip + 8), load64(ip + 16), "
                     "load64(ip + 24), load64(ip + 32), b | c << 32)"
                 )
             with w.block("if same == 0:  # the hint deceived: a tag is one byte"):
@@ -360,7 +441,7 @@ class Generator(SlowPath, FastPath):
                 "if same and kind < 2 and load32(fcb + SEEN_GEN) == gen and load8(fcb + QUICK) >> side & 1 "
                 "and load64(fcb + DEADLINE) > ms and tcp & 0x12 != 2:"
             ):
-                w("number = value >> 2", "opening = 1 - kind", "fast += 1")
+                w("number = value >> 2", "opening = 1 - kind", "fast += 1", "taken = i64(1)")
                 w("store64(X + CURRENT, number)", "store64(X + CX_INITIATOR, opening)", "store64(X + CX_REVERSE, side)")
                 if pushes:
                     w("store64(X + PUSHED, 0)")
@@ -369,12 +450,11 @@ class Generator(SlowPath, FastPath):
                 with w.block("else:"):
                     w("status = fast_1(X, P, fcb, ext, opening)")
                 with w.block("if status >= 10:"):
-                    w("finish(X, P, index, status - 10, side, flags | tcp << 32)")
-                with w.block("elif status == 0:"):
-                    with w.block("if too_long(X, P):"):
+                    w("store64(X + ORDER_COUNT, out)", "finish(X, P, index, status - 10, side, flags | tcp << 32)")
+                    w("out = load64(X + ORDER_COUNT)")
+                if self.plan.chain.mtu is not None:
+                    with w.block("elif status == 0 and too_long(X, P):"):
                         w("count_drop(X, R_MTU)")
-                    with w.block("else:"):
-                        w("track(X, fcb, number, opening, tcp)")
-                        w("at = load64(X + ORDER_COUNT)", "store32(load64(X + ORDER) + 4 * at, index)")
-                        w("store64(X + ORDER_COUNT, at + 1)", "sent += 1", "bytes_out += load32(P + WIRE)")
-                w("continue")
+                with w.block("elif status == 0:"):
+                    w("track(X, fcb, number, opening, tcp, ms, timeouts)")
+                    w("store32(order + 4 * out, index)", "out += 1", "sent += 1", "bytes_out += load32(P + WIRE)")

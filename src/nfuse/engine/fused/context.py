@@ -68,6 +68,8 @@ PLACES: Final = 512
 NODE_TABLE: Final = 520
 COLD: Final = 528
 """Offset of the cold part in an FCB."""
+OLD_KEYS: Final = 536
+"""Address of the old reply keys of IPv4 sessions, OLD_KEY_SIZE apart by FCB number: rarely used, so not in the FCB."""
 STARTED: Final = 544
 """1 once a packet was seen."""
 MADE_COUNT: Final = 552
@@ -80,6 +82,8 @@ TICKS: Final = 576
 """Address of the last tick (ns) of each node."""
 BLOCKS: Final = 584
 """Address of the table of block tables (coarser sessions), i64 by slot."""
+STOPPED: Final = 592
+"""Index of the packet at which `process` stopped: a fragment that it met while it parsed, else the end."""
 FRAME_LIMIT: Final = 600
 """Largest L3 length that may leave (MTU), 0 for none."""
 FORCE_SLOW: Final = 608
@@ -115,7 +119,11 @@ ENTRY_KEY: Final = 928
 OWN_TABLES: Final = 912
 """Address of the addresses of the NFs' own tables, i64 by node (without consolidation)."""
 OWN_MASK: Final = 920
-FAR: Final = 1024
+TUPLE_AHEAD: Final = 968
+"""Tuple of a packet to come that will probably open a session."""
+KEY_AHEAD: Final = 1024
+"""56 bytes: key of a coarser session that such a packet will probably ask for."""
+FAR: Final = 1088
 """Addresses of functions that are called by address, i64 by FAR_*."""
 X_SIZE: Final = 8192
 
@@ -126,6 +134,7 @@ FAR_NAMES: Final = (
     "create",
     "release",
     "rekey",
+    "expect_reply",
     "consolidate",
     "commit",
     "record_fault",
@@ -143,6 +152,7 @@ FAR_NAMES: Final = (
     "block_acquire",
     "block_release",
     "rewrite_others",
+    "parse",
     "probe",
     "remember",
     "forget",
@@ -225,10 +235,10 @@ KEY_O: Final = 40
 """14 bytes: the opener's key (IPv4). IPv6 keys lie in the extension."""
 KEY_R: Final = 54
 """14 bytes: the replies' key."""
-KEY_OLD: Final = 68
-"""14 bytes: one old reply key after a re-route."""
 KEY_STRIDE: Final = 14
-HOT_SIZE: Final = 82
+HOT_SIZE: Final = 68
+OLD_KEY_SIZE: Final = 16
+"""A session's one old reply key after a re-route lies at OLD_KEYS + FCB number * OLD_KEY_SIZE."""
 
 ST_REPLIED: Final = 1
 ST_CONFIRMED: Final = 2
@@ -264,7 +274,6 @@ COLD_SIZE: Final = 8
 
 E_KEY_O: Final = 0
 E_KEY_R: Final = 38
-E_KEY_OLD: Final = 76
 E_KEY_STRIDE: Final = 38
 E_SIZE: Final = 120
 

@@ -48,6 +48,8 @@ class FusedEngine:
     """
 
     original = False
+    parses = True
+    """Whether it takes packets that have not been parsed (:meth:`take`)."""
 
     def __init__(self, chain: Chain) -> None:
         self.chain = chain
@@ -87,6 +89,7 @@ class FusedEngine:
         capacity = chain.capacity
         self._pool = Arena((capacity + 1) * plan.size + 64, "sessions")
         self._ext = Arena((capacity + 1) * plan.ext_size + 64, "IPv6 sessions")
+        self._old_keys = Arena((capacity + 1) * cx.OLD_KEY_SIZE + 64, "old reply keys")
         keys, most = 2 * capacity, 3 * capacity
         buckets = index.sized(keys, most)
         self._index4 = Arena(buckets * index.BUCKET, "IPv4 index")
@@ -113,6 +116,7 @@ class FusedEngine:
             cx.CAPACITY: capacity,
             cx.WHEEL: self._wheel.address,
             cx.HEAP: self._heap.address,
+            cx.OLD_KEYS: self._old_keys.address,
             cx.GEN: 1,
             cx.TWO_SIDED: int(chain.two_sided),
             cx.NODES: count,
@@ -243,12 +247,15 @@ class FusedEngine:
                 if isinstance(getattr(module, name, None), Entry):
                     table[number] = getattr(module, name).address
         self.module: Any = importlib.import_module(written["chain"])
-        self.module.process(self.X, 0, 0)
+        self.module.process(self.X, 0, 0, 0)
 
     # ---------------------------------------------------------------------------------------------------- the engine
 
     def process(self, burst: Burst, start: int, stop: int) -> NDArray[np.int32]:
         """See :class:`nfuse.engine.api.Engine`."""
+        return self._process(burst, start, stop, 0)
+
+    def _process(self, burst: Burst, start: int, stop: int, raw: int) -> NDArray[np.int32]:
         if 4 * burst.capacity > self._order.size:
             self._order = Arena(4 * burst.capacity, "output order")
             self._set(cx.ORDER, self._order.address)
@@ -258,12 +265,21 @@ class FusedEngine:
         self._set(cx.LAST_DESC, burst.capacity)
         self._set(cx.NEXT_BYTE, burst.buffer.address + burst.used)
         self._set(cx.LAST_BYTE, burst.buffer.address + burst.buffer.size)
-        count = self.module.process(self.X, start, stop)
+        count = self.module.process(self.X, start, stop, raw)
         if self._callback.error is not None:
             error, self._callback.error = self._callback.error, None
             raise error
         order: NDArray[np.int32] = self._order.array(np.int32, count)  # type: ignore[assignment]
         return order
+
+    def take(self, burst: Burst, start: int, stop: int) -> tuple[NDArray[np.int32], int]:
+        """As :meth:`process`, for packets that have not been parsed: each is parsed shortly before its turn.
+
+        Returns:
+            What leaves, and the index where it stopped: that of the first fragment, or `stop`.
+        """
+        order = self._process(burst, start, stop, 1)
+        return order, self._get(cx.STOPPED)
 
     def control(self, change: Control) -> None:
         """See :class:`nfuse.engine.api.Engine`."""
@@ -413,6 +429,7 @@ class OriginalEngine(FusedEngine):
     """The same chain without consolidation: each NF parses, judges its class, probes a table of its own, and acts."""
 
     original = True
+    parses = False
 
 
 from nfuse.engine.api import COUNTERS as API_COUNTERS  # noqa: E402

@@ -9,6 +9,7 @@ from nfuse.flow import blocks, evict, wheel
 from nfuse.memory.cache import write_generated
 from nfuse.memory.jit import Entry, entry
 from nfuse.memory.raw import i64, load64
+from nfuse.packet.parse import parse as parse_packet
 
 
 def shorten(X: int, number: int, before: int) -> int:
@@ -40,6 +41,12 @@ def release(X: int, number: int) -> int:
 def rekey(X: int, P: int, number: int) -> int:
     """See the kernel of this name."""
     return sessions.rekey(X, P, number)
+
+
+def expect_reply(X: int, P: int, number: int) -> int:
+    """See the kernel of this name."""
+    sessions.expect_reply(X, P, number)
+    return i64(0)
 
 
 def consolidate(X: int, fcb: int, ext: int) -> int:
@@ -137,6 +144,11 @@ def rewrite_others(P: int, fcb: int, point: int, values: int) -> int:
     """See the kernel of this name."""
     rewrite.rewrite_others(P, fcb, point, values)
     return i64(0)
+
+
+def parse(P: int) -> int:
+    """See the kernel of this name."""
+    return parse_packet(P)
 
 
 def probe(X: int, node: int, number: int, opening: int) -> int:

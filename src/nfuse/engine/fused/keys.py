@@ -10,32 +10,37 @@ from nfuse.nf.abi import CX_PLACE, TUPLE_DPORT, TUPLE_DST, TUPLE_PROTO, TUPLE_SP
 from nfuse.packet.fields import emit_read
 
 
-def _sources(field: Any, four: bool) -> list[tuple[str, int]]:
+TUPLE_NAMES = {"ip.src", "ip.dst", "ip.proto", "ipv6.next_header", "sport", "dport"}
+"""Fields that stand in the session's tuple."""
+
+
+def _sources(field: Any, four: bool, place: int) -> list[tuple[str, int]]:
     """Return the parts of a field's value as (source expression, bits)."""
     header, name = field.header, field.name
     if (header, name) in (("ip", "src"), ("ip", "dst")):
-        at = CX_PLACE + (TUPLE_SRC if name == "src" else TUPLE_DST)
+        at = place + (TUPLE_SRC if name == "src" else TUPLE_DST)
         if four:
             return [(f"(load64(X + {at + 8}) & 0xFFFFFFFF)", 32)]
         return [(f"load64(X + {at})", 64), (f"load64(X + {at + 8})", 64)]
     if name in ("sport", "dport"):
-        return [(f"load32(X + {CX_PLACE + (TUPLE_SPORT if name == 'sport' else TUPLE_DPORT)})", 16)]
+        return [(f"load32(X + {place + (TUPLE_SPORT if name == 'sport' else TUPLE_DPORT)})", 16)]
     if (header, name) in (("ip", "proto"), ("ipv6", "next_header")):
-        return [(f"load32(X + {CX_PLACE + TUPLE_PROTO})", 8)]
+        return [(f"load32(X + {place + TUPLE_PROTO})", 8)]
     return [(emit_read(header, name, "P"), field.width)]
 
 
-def key_words(fields: Sequence[Any], traffic: Any) -> list[str]:
+def key_words(fields: Sequence[Any], traffic: Any, place: int = CX_PLACE) -> list[str]:
     """Return source expressions of the key's words, over the opening tuple at the NF's place and packet ``P``.
 
     Args:
         fields: The declared fields of the session.
         traffic: The NF's traffic class: where it proves IPv4, an address takes 32 bits.
+        place: Offset of the tuple in the context.
     """
     words: list[list[str]] = []
     used = 64
     for field in fields:
-        for source, bits in _sources(field, "ipv4" in traffic.proves):
+        for source, bits in _sources(field, "ipv4" in traffic.proves, place):
             if used + bits > 64:
                 words.append([])
                 used = 0

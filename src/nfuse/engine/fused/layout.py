@@ -77,12 +77,13 @@ class PlacedPoint:
 
 @dataclass
 class ChainPlan:
-    """Everything that the code generator and the engine need to know."""
+    """Everything that the code generator and the engine need to know; `touched` bytes of an FCB are the fast path's."""
 
     chain: Chain
     nodes: list[NodePlan]
     points: tuple[list[PlacedPoint], list[PlacedPoint]]
     size: int
+    touched: int
     ext_size: int
     cold: int
     sel: int
@@ -227,10 +228,13 @@ def plan_chain(chain: Chain) -> ChainPlan:
             values6 = ext.take(32, 8) if here else 0
             others = hot.take(24, 8) if point.fields - set(TUPLE_FIELDS) else 0
             points[side].append(PlacedPoint(point, record, values, values6, others))
+    touched = hot.at
     for plan in sorted(nodes, key=lambda p: not p.per_packet):
         if not plan.stateless:
             plan.scratch_size, align = extent(plan.info)
             plan.scratch = hot.take(plan.scratch_size, align) if plan.scratch_size else hot.at
+        if plan.per_packet:
+            touched = hot.at
     cold = hot.take(COLD_SIZE + (4 if events else 0), 4)
     sel = hot.take(len(chain.branches), 1) if chain.branches else 0
     for plan in nodes:
@@ -251,8 +255,10 @@ def plan_chain(chain: Chain) -> ChainPlan:
                     plan.old6[name] = ext.take(16, 8)
         if plan.encap:
             plan.encap_at = hot.take(ENCAP_SIZE, 8)
+    if any(p.info.functions or p.info.events or p.encap or p.decap or (p.stateless and p.node.guard) for p in nodes):
+        touched = hot.at  # local records, armed events, branches
     size = -(-hot.at // 64) * 64 if hot.at > 128 else -(-hot.at // 8) * 8  # whole cache lines
-    return ChainPlan(chain, nodes, points, size, -(-ext.at // 8) * 8, cold, sel, never_quick, events)
+    return ChainPlan(chain, nodes, points, size, touched, -(-ext.at // 8) * 8, cold, sel, never_quick, events)
 
 
 def _shared(nodes: list[NodePlan], plan: NodePlan, name: str) -> bool:

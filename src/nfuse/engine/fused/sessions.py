@@ -36,6 +36,8 @@ from nfuse.engine.fused.context import (
     MASK6,
     NOW_MS,
     NUMBER,
+    OLD_KEY_SIZE,
+    OLD_KEYS,
     PCLASS,
     POOL,
     PUSHED,
@@ -79,6 +81,14 @@ def fcb_of(X: int, number: int) -> int:
 def ext_of(X: int, number: int) -> int:
     """Return the address of the IPv6 extension of FCB `number`."""
     return load64(X + EXT) + number * load64(X + ESIZE)
+
+
+@native
+def old_key(X: int, number: int, v6: int) -> int:
+    """Return the address of a session's old reply key."""
+    if v6:
+        return ext_of(X, number) + E_KEY_O + 2 * E_KEY_STRIDE
+    return load64(X + OLD_KEYS) + number * OLD_KEY_SIZE
 
 
 @native
@@ -130,6 +140,7 @@ def find_key(X: int, key: int, v6: int) -> int:
         load64(X + SIZE),
         KEY_O,
         KEY_STRIDE,
+        load64(X + OLD_KEYS),
         load64(key),
         load32(key + 8),
         load16(key + 12),
@@ -164,6 +175,7 @@ def find_packet(X: int, P: int) -> int:
             load64(X + SIZE),
             KEY_O,
             KEY_STRIDE,
+            load64(X + OLD_KEYS),
             a,
             b,
             c,
@@ -260,12 +272,18 @@ def create(X: int, P: int, side: int, bare: int) -> int:
     number = load64(X + FREE)
     if number:
         fcb = fcb_of(X, number)
-        store64(X + FREE, load32(fcb + NEXT))
+        after = load32(fcb + NEXT)
+        store64(X + FREE, after)
         zero(fcb, bare)
     else:
         number = load64(X + USED) + 1
         store64(X + USED, number)
         fcb = fcb_of(X, number)
+        after = number + 1
+    soon = fcb_of(X, after)
+    prefetch(soon)
+    prefetch(soon + 64)
+    prefetch(soon + 128)
     ext = ext_of(X, number)
     v6 = i64((load32(P + P_FLAGS) & F_IP4) == 0)
     proto = load8(P + P_PROTO)
@@ -328,7 +346,7 @@ def release(X: int, number: int) -> None:
     if flags & FL_HAS_REPLY_KEY:
         uninstall(X, number, KIND_REPLY, base + stride, v6)
     if flags & FL_HAS_OLD_KEY:
-        uninstall(X, number, KIND_OLD, base + 2 * stride, v6)
+        uninstall(X, number, KIND_OLD, old_key(X, number, v6), v6)
     wheel.remove(load64(X + WHEEL), load64(X + POOL), load64(X + SIZE), number)
     store64(fcb + SESSION, 0)
     store32(fcb + NEXT, load64(X + FREE))
@@ -337,11 +355,8 @@ def release(X: int, number: int) -> None:
 
 
 @native
-def rekey(X: int, P: int, number: int) -> int:
-    """Take the reply key from packet `P` as it leaves. Returns 0 if the key belongs to another session (rule S3)."""
-    fcb = fcb_of(X, number)
-    ext = ext_of(X, number)
-    flags = load8(fcb + FLAGS)
+def reply_key(X: int, P: int, fcb: int, ext: int, flags: int) -> int:
+    """Write the key that answers to packet `P`, as it is now, will have; return its address."""
     v6 = flags & FL_V6
     T = X + TUPLE_INNER
     if load64(X + PUSHED) == 0:
@@ -353,28 +368,53 @@ def rekey(X: int, P: int, number: int) -> int:
     side = i64((flags & FL_SIDE) != 0)
     if load64(X + TWO_SIDED):
         side = 1 - side
-    base = ext if v6 else fcb + KEY_O
-    stride = E_KEY_STRIDE if v6 else KEY_STRIDE
     key = X + TUPLE_OUT
     key_from_tuple(R, side, v6, key)
+    return key
+
+
+@native
+def expect_reply(X: int, P: int, number: int) -> None:
+    """No NF ahead will change the tuple of packet `P`: prefetch where its reply key will be looked for."""
+    fcb = fcb_of(X, number)
+    flags = load8(fcb + FLAGS)
+    if flags & FL_REKEY:
+        h = hash_key(reply_key(X, P, fcb, ext_of(X, number), flags), flags & FL_V6)
+        if flags & FL_V6:
+            prefetch(index.bucket(load64(X + INDEX6), load64(X + MASK6), h))
+        else:
+            prefetch(index.bucket(load64(X + INDEX4), load64(X + MASK4), h))
+
+
+@native
+def rekey(X: int, P: int, number: int) -> int:
+    """Take the reply key from packet `P` as it leaves. Returns 0 if the key belongs to another session (rule S3)."""
+    fcb = fcb_of(X, number)
+    ext = ext_of(X, number)
+    flags = load8(fcb + FLAGS)
+    v6 = flags & FL_V6
+    key = reply_key(X, P, fcb, ext, flags)
+    base = ext if v6 else fcb + KEY_O
+    stride = E_KEY_STRIDE if v6 else KEY_STRIDE
     store8(fcb + FLAGS, flags & ~FL_REKEY)
     if flags & FL_HAS_REPLY_KEY and same_key(key, base + stride, stride):
         return i64(1)
     found = find_key(X, key, v6)
     if found == number << 2 | KIND_OLD:
-        uninstall(X, number, KIND_OLD, base + 2 * stride, v6)
+        uninstall(X, number, KIND_OLD, old_key(X, number, v6), v6)
         flags &= ~FL_HAS_OLD_KEY
         found = i64(0)
     if found:
         return i64(0)
     if flags & FL_HAS_REPLY_KEY:
         if flags & FL_HAS_OLD_KEY:
-            uninstall(X, number, KIND_OLD, base + 2 * stride, v6)
+            uninstall(X, number, KIND_OLD, old_key(X, number, v6), v6)
         kept = X + TUPLE_TEMP
         copy(kept, base + stride, stride)
         uninstall(X, number, KIND_REPLY, base + stride, v6)
-        copy(base + 2 * stride, kept, stride)
-        install(X, number, KIND_OLD, base + 2 * stride, v6)
+        old = old_key(X, number, v6)
+        copy(old, kept, stride)
+        install(X, number, KIND_OLD, old, v6)
         flags |= FL_HAS_OLD_KEY
     copy(base + stride, key, stride)
     install(X, number, KIND_REPLY, base + stride, v6)
@@ -394,7 +434,7 @@ def same_key(a: int, b: int, size: int) -> int:
 
 
 @inlined
-def track(X: int, fcb: int, number: int, opening: int, tcp_flags: int) -> None:
+def track(X: int, fcb: int, number: int, opening: int, tcp_flags: int, ms: int, timeouts: int) -> None:
     """A packet of a session leaves: follow its protocol state and refresh the deadline (rules S13 and S15)."""
     kind = load8(fcb + PCLASS)
     state = load8(fcb + STATE)
@@ -416,13 +456,18 @@ def track(X: int, fcb: int, number: int, opening: int, tcp_flags: int) -> None:
         after |= ST_CLOSING
     if after != state:
         store8(fcb + STATE, after)
-    refresh(X, fcb, number, kind, after)
+    extend(X, fcb, number, ms + load64(timeouts + 8 * (kind * STATES_PER_CLASS + after)))
 
 
 @inlined
 def refresh(X: int, fcb: int, number: int, kind: int, state: int) -> None:
-    """Give a session the deadline of its state; hang it anew in the wheel if that is earlier than before."""
-    deadline = load64(X + NOW_MS) + load64(load64(X + TIMEOUTS) + 8 * (kind * STATES_PER_CLASS + state))
+    """Give a session the deadline of its state."""
+    extend(X, fcb, number, load64(X + NOW_MS) + timeout(X, kind, state))
+
+
+@inlined
+def extend(X: int, fcb: int, number: int, deadline: int) -> None:
+    """Give a session a deadline; hang it anew in the wheel if that is earlier than before."""
     before = load64(fcb + DEADLINE)
     store64(fcb + DEADLINE, deadline)
     if deadline < before:

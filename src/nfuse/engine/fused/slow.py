@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from nfuse.action.points import TUPLE_FIELDS
 from nfuse.engine.fused.keys import key_words, stride_of
 from nfuse.engine.fused.layout import NodePlan
 from nfuse.engine.fused.part import Part
@@ -202,6 +203,15 @@ class SlowPath(Part):
                     w(f"r = apply_record(X, P, fcb, ext, {i}, opening)")
                     with w.block("if r:"):
                         w("count_drop(X, r - 1)", "return i64(1)")
+                if self._last_of_tuple(side) is plan:
+                    with w.block("if opening and special == 0:"):
+                        w("expect_reply(X, P, number)")
+
+    def _last_of_tuple(self, side: int) -> NodePlan | None:
+        """Return the last NF on the way that may modify the tuple, if other NFs come behind it."""
+        order = self.plan.order(side)
+        found = [plan for plan in order if plan.modifies & set(TUPLE_FIELDS)]
+        return found[-1] if found and not self.back and found[-1] is not order[-1] else None
 
     def _blocks(self, plan: NodePlan) -> None:
         """Write the look-up of a node's coarser sessions; the opening tuple at its place is known."""
