@@ -14,8 +14,8 @@ at once, without branches. Probing goes on to the next bucket only where the ove
 lowers the counts that insertion raised, so there are no tombstones and the table never needs cleaning.
 
 A value of the flow table is ``FCB number << 2 | kind``: kind 0 is the opener's key, 1 the reply key, 2 the old reply
-key. The key itself stands only in the FCB, that of kind `k` at ``fcb + offset + k * stride``; but the old reply key of IPv4,
-which few sessions have, in an array of its own, at ``old + 16 * number``:
+key. The key itself stands only in the FCB, that of kind `k` at ``fcb + offset + k * stride``; but the old reply key of
+IPv4, which few sessions have, in an array of its own, at ``old + 16 * number``:
 
 - IPv4, 14 bytes: the 8 address bytes as they stand in the packet (word `a`), sport and dport (u16, host order; together
   word `b`), protocol (u8), side (u8; together word `c`). So ``a = load64(ip + 12)``, ``b = load32(P + SPORT)``,

@@ -24,7 +24,8 @@ from nfuse.engine.fused.writer import Writer
 
 NEAR, FAR_AHEAD, FRAMES_AHEAD = 12, 24, 48
 """How many packets ahead of the one in hand its session, before that its bucket of the index, and before that its frame
-is prefetched. Rolling ahead beats whole batches: a processor follows some dozen misses at a time and drops what goes beyond."""
+is prefetched. Rolling ahead beats whole batches: a processor follows some dozen misses at a time and drops what goes
+beyond."""
 
 HEADER = '''"""Generated: the data path of one chain."""
 

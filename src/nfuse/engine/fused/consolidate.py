@@ -21,6 +21,7 @@ from nfuse.engine.fused.context import (
     COUNTERS,
     DROP_OF,
     E_KEY_O,
+    E_KEY_R,
     FL_CHANGED,
     FL_HAS_REPLY_KEY,
     FL_NEVER_QUICK,
@@ -32,6 +33,7 @@ from nfuse.engine.fused.context import (
     GEN,
     HIDDEN,
     KEY_O,
+    KEY_R,
     L_DECAP,
     L_DROP,
     L_ENCAP,
@@ -39,6 +41,8 @@ from nfuse.engine.fused.context import (
     L_MORE,
     L_REPLY,
     L_WRONG,
+    LAST_ONLY,
+    LAST_POINTS,
     N_LOCAL,
     N_OLD,
     N_POINT,
@@ -57,8 +61,22 @@ from nfuse.engine.fused.context import (
 from nfuse.engine.fused.records import load_old, node_of, store_value_at, value_hi, value_lo, walk_tuple
 from nfuse.engine.fused.tuples import field_hi, field_lo, mirror, set_field, tuple_from_key
 from nfuse.memory.jit import native
-from nfuse.memory.raw import copy, ctz, i64, load8, load16, load32, load64, store8, store16, store32, store64
-from nfuse.nf.abi import TUPLE_DPORT, TUPLE_SIZE, TUPLE_SPORT
+from nfuse.memory.raw import (
+    copy,
+    ctz,
+    i64,
+    load8,
+    load16,
+    load16be,
+    load32,
+    load64,
+    lsr,
+    store8,
+    store16,
+    store32,
+    store64,
+)
+from nfuse.nf.abi import TUPLE_SIZE
 from nfuse.packet.checksum import delta16, delta_address, fold
 
 ACTS = L_ENCAP | L_DECAP | L_WRONG
@@ -73,8 +91,109 @@ POINT_SIZE = 6
 @native
 def consolidate(X: int, fcb: int, ext: int) -> None:
     """Compute a session's point records and first drops for both directions, and say which may take the fast path."""
-    flags = load8(fcb + FLAGS)
+    flags = load8(fcb + FLAGS) & ~(FL_CHANGED | FL_NEVER_QUICK)
     nodes = load64(X + NODES)
+    if load64(X + LAST_ONLY) and flags & (FL_HAS_REPLY_KEY | FL_REKEY) == FL_HAS_REPLY_KEY:
+        wrong = sum_keys(X, fcb, ext, nodes)
+    else:
+        wrong = sum_records(X, fcb, ext, nodes)
+    if load8(fcb + PCLASS) == 2:
+        if flags & FL_V6:
+            ports = load32(ext + E_KEY_O + 32) | load32(ext + E_KEY_R + 32)
+        else:
+            ports = load32(fcb + KEY_O + 8) | load32(fcb + KEY_R + 8)
+        if ports == 0:
+            flags |= FL_NEVER_QUICK  # messages with and without an identifier share this session
+    if load64(X + FORCE_SLOW) or load64(X + NEVER_QUICK):
+        flags |= FL_NEVER_QUICK
+    store8(fcb + FLAGS, flags)
+    quick = i64(0)
+    if flags & FL_NEVER_QUICK == 0:
+        quick = ready(X, fcb, 0, nodes, wrong) | ready(X, fcb, 1, nodes, wrong) << 1
+    store8(fcb + QUICK, quick)
+    store32(fcb + SEEN_GEN, load64(X + GEN))
+    counter = load64(X + COUNTERS) + C_CONSOLIDATED
+    store64(counter, load64(counter) + 1)
+
+
+@native
+def sum_keys(X: int, fcb: int, ext: int, nodes: int) -> int:
+    """Compute the points of a chain that modifies only tuple fields, and applies all last, from a session's keys.
+
+    A packet comes in with one key's tuple and leaves with the other's, mirrored. The sums over all modifies telescope
+    to the difference of the two: sums of terms that are not 0 are equal where they are congruent modulo 0xffff.
+
+    Returns:
+        1 if a record holds an address of the wrong family.
+    """
+    mask = i64(0)
+    wrong = i64(0)
+    node = i64(0)
+    while node < nodes:
+        local = load64(node_of(X, node) + N_LOCAL)
+        node += 1
+        if local:
+            mask |= load16(fcb + local + L_MASK)
+            wrong |= load8(fcb + local + L_MORE) & L_WRONG
+    mask &= 15
+    flags = load8(fcb + FLAGS)
+    if flags & FL_V6:
+        opener = ext + E_KEY_O
+        reply = ext + E_KEY_R
+        address = i64(0)
+        for word in range(0, 32, 2):
+            address += (load16be(opener + word) ^ 0xFFFF) + load16be(reply + word)
+        ports_o = load32(opener + 32)
+        ports_r = load32(reply + 32)
+    else:
+        address = word_difference(load64(fcb + KEY_O), load64(fcb + KEY_R))
+        ports_o = load32(fcb + KEY_O + 8)
+        ports_r = load32(fcb + KEY_R + 8)
+    ports = (ports_o ^ 0xFFFFFFFF) + ports_r
+    ports = fold((ports & 0xFFFF) + (ports >> 16))
+    address = fold(address)
+    # The reply key mirrors what leaves: sums over all words hold, and the way back is the same with the keys swapped.
+    side = lsr(flags & FL_SIDE, 1)
+    put_point(X, fcb, side, mask, flags & FL_V6, address, ports)
+    back = (mask & 5) << 1 | (mask & 10) >> 1
+    put_point(X, fcb, 1 - side, back, flags & FL_V6, 0xFFFF - address, 0xFFFF - ports)
+    return i64(wrong != 0)
+
+
+@native
+def word_difference(before: int, after: int) -> int:
+    """Sum the complemented 16-bit words of `before` and those of `after`, which are in network order."""
+    total = i64(0)
+    for shift in range(0, 64, 16):
+        old = lsr(before, shift) & 0xFFFF
+        new = lsr(after, shift) & 0xFFFF
+        total += ((old >> 8 | (old & 0xFF) << 8) ^ 0xFFFF) + (new >> 8 | (new & 0xFF) << 8)
+    return total
+
+
+@native
+def put_point(X: int, fcb: int, side: int, mask: int, v6: int, address: int, ports: int) -> None:
+    """Fill the last point's record of a direction: fields, and the sums of those that are written."""
+    at = load32(X + LAST_POINTS + 4 * side)
+    if at == 0:
+        return
+    of_address = i64(0)
+    of_l4 = i64(0)
+    if mask & 3:
+        of_address = address if address else 0xFFFF
+        if load8(fcb + PCLASS) != 2 or v6:  # ICMP has no pseudo header
+            of_l4 = of_address
+    if mask & 12:
+        of_l4 = fold(of_l4 + (ports if ports else 0xFFFF))
+    store16(fcb + at + P_MASK, mask)
+    store16(fcb + at + P_IP, 0 if v6 else of_address)
+    store16(fcb + at + P_L4, of_l4)
+
+
+@native
+def sum_records(X: int, fcb: int, ext: int, nodes: int) -> int:
+    """Compute all points from the NFs' records, one after the other; returns 1 if one has a wrong family's address."""
+    flags = load8(fcb + FLAGS)
     T = X + TUPLE_TEMP
     v6 = flags & FL_V6
     if v6:
@@ -82,7 +201,6 @@ def consolidate(X: int, fcb: int, ext: int) -> None:
     else:
         tuple_from_key(fcb + KEY_O, 0, T)
     opener = i64((flags & FL_SIDE) != 0)
-    portless = load32(T + TUPLE_SPORT) == 0 and load32(T + TUPLE_DPORT) == 0
     clear_points(X, fcb, nodes)
     places = load64(X + PLACES)
     step = i64(0)
@@ -98,8 +216,6 @@ def consolidate(X: int, fcb: int, ext: int) -> None:
         depth = walk_tuple(X, fcb, ext, node, T, depth)
     if depth:
         copy(T, load64(X + HIDDEN), TUPLE_SIZE)
-    if load32(T + TUPLE_SPORT) == 0 and load32(T + TUPLE_DPORT) == 0:
-        portless = True
     R = X + TUPLE_OUT
     mirror(T, R)
     step = i64(0)
@@ -110,21 +226,7 @@ def consolidate(X: int, fcb: int, ext: int) -> None:
         if local == 0 or load16(fcb + local + L_MASK) & 15 == 0:
             continue
         add_inverse(X, fcb, ext, node, 1 - opener, R, places + node * TUPLE_SIZE)
-    flags &= ~(FL_CHANGED | FL_NEVER_QUICK)
-    if load8(fcb + PCLASS) == 2 and portless:
-        flags |= FL_NEVER_QUICK  # messages with and without an identifier share this session
-    if load64(X + FORCE_SLOW) or load64(X + NEVER_QUICK):
-        flags |= FL_NEVER_QUICK
-    store8(fcb + FLAGS, flags)
-    quick = i64(0)
-    for side in range(2):
-        opening = i64(side == opener)
-        if flags & FL_NEVER_QUICK == 0 and ready(X, fcb, side, opening, nodes, wrong):
-            quick |= 1 << side
-    store8(fcb + QUICK, quick)
-    store32(fcb + SEEN_GEN, load64(X + GEN))
-    counter = load64(X + COUNTERS) + C_CONSOLIDATED
-    store64(counter, load64(counter) + 1)
+    return wrong
 
 
 @native
@@ -241,26 +343,31 @@ def add_inverse(X: int, fcb: int, ext: int, node: int, side: int, R: int, before
 
 
 @native
-def ready(X: int, fcb: int, side: int, opening: int, nodes: int, wrong: int) -> int:
-    """Find the first recorded drop for a direction of travel; tell whether its packets may take the fast path."""
+def ready(X: int, fcb: int, side: int, nodes: int, wrong: int) -> int:
+    """Find the first recorded drop for a direction of travel; tell whether its packets may take the fast path: 1 or 0.
+
+    Side 0 travels in chain order, side 1 backwards.
+    """
     flags = load8(fcb + FLAGS)
     cold = fcb + load64(X + COLD)
     reached = load32(cold + REACHED)
     pending = load32(cold + PENDING)
     needed = load64(X + SESSION_MASK)
-    # Which way packets of this `side` travel: in chain order for 0, backwards for 1.
     store8(fcb + DROP_OF + side, 0)
     step = i64(0)
     while step < nodes:
         node = nodes - 1 - step if side else step
         bit = i64(1) << node
         if needed & bit and (reached & bit == 0 or pending & bit):
-            return False
+            return i64(0)
         local = load64(node_of(X, node) + N_LOCAL)
         if local and load16(fcb + local + L_DROP):
             if load8(fcb + local + L_MORE) & L_REPLY:
-                return False
+                return i64(0)
             store8(fcb + DROP_OF + side, node + 1)
-            return True
+            return i64(1)
         step += 1
-    return not (opening and (wrong or flags & FL_REKEY or flags & FL_HAS_REPLY_KEY == 0))
+    opening = side == lsr(flags & FL_SIDE, 1)
+    if flags & FL_REKEY or flags & FL_HAS_REPLY_KEY == 0 or (opening and wrong):
+        return i64(0)
+    return i64(1)

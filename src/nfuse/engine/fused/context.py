@@ -116,6 +116,10 @@ BLOCK_KEY: Final = 856
 """56 bytes: key of a coarser session that is being looked up."""
 ENTRY_KEY: Final = 928
 """40 bytes: key of the packet in hand at the entry, while it has no session."""
+LAST_ONLY: Final = 632
+"""1: all modifies are of tuple fields and are applied last, so that the sums follow from the session's two keys."""
+LAST_POINTS: Final = 648
+"""Offsets in the FCB of the last point's record: u32 by direction of travel, 0 none."""
 OWN_TABLES: Final = 912
 """Address of the addresses of the NFs' own tables, i64 by node (without consolidation)."""
 OWN_MASK: Final = 920

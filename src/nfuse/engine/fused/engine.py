@@ -150,6 +150,9 @@ class FusedEngine:
             set_(cx.OWN_MASK, buckets - 1)
             self._own = [Arena(buckets * index.BUCKET, f"table of {node.name}") for node in chain.nodes]
             self._words(cx.OWN_TABLES, count)[:] = [arena.address for arena in self._own]
+        if plan.last_points is not None:
+            set_(cx.LAST_ONLY, 1)
+            set_(cx.LAST_POINTS, plan.last_points[0] | plan.last_points[1] << 32)
         self._timeouts()
         self._order = Arena(4 * 65536, "output order")
         set_(cx.ORDER, self._order.address)

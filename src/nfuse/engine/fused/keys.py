@@ -9,7 +9,6 @@ from nfuse.flow.blocks import stride
 from nfuse.nf.abi import CX_PLACE, TUPLE_DPORT, TUPLE_DST, TUPLE_PROTO, TUPLE_SPORT, TUPLE_SRC
 from nfuse.packet.fields import emit_read
 
-
 TUPLE_NAMES = {"ip.src", "ip.dst", "ip.proto", "ipv6.next_header", "sport", "dport"}
 """Fields that stand in the session's tuple."""
 

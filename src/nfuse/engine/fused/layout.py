@@ -90,6 +90,19 @@ class ChainPlan:
     never_quick: bool
     events: int
 
+    @property
+    def last_points(self) -> tuple[int, int] | None:
+        """Offsets of the last points' records by side (0: none), if nothing is applied but the tuple, at the end."""
+        found = [0, 0]
+        if any(p.encap or p.decap or p.old for p in self.nodes):
+            return None
+        for side, placed in enumerate(self.points):
+            for point in placed:
+                if point.values or point.others or point.point.before != len(self.nodes):
+                    return None
+                found[side] = point.record
+        return found[0], found[1]
+
     def order(self, side: int) -> list[NodePlan]:
         """Return the nodes in order of travel for a side."""
         return self.nodes if side == 0 else self.nodes[::-1]
