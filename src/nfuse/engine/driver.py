@@ -155,7 +155,8 @@ class Feed:
                     break
         if done < burst.n or stages.pending:
             stages.settle(done)
-            yield from self.process(burst, done)
+            if done < burst.n:
+                yield from self.process(burst, done)
 
     def process(self, burst: Burst, done: int = 0) -> Iterator[NDArray[np.int32]]:
         """Run the packets of a burst from `done` on, which are parsed and in order; yield as :meth:`receive`."""

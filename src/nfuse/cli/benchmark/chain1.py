@@ -76,7 +76,7 @@ class Loaded:
     def __init__(self, engine: str, chain: Chain) -> None:
         begin = time.perf_counter()
         self.chain = chain
-        self.engine = engine_class(engine)(chain)
+        self.engine: Any = engine_class(engine)(chain)
         self.compile_seconds = time.perf_counter() - begin
 
     def run(self, packets: Packets) -> int:
@@ -84,12 +84,12 @@ class Loaded:
         out = 0
         for window in packets.windows():
             if self.engine.parses:
-                order, done = self.engine.take(window, 0, window.n)  # type: ignore[arg-type]
+                order, done = self.engine.take(window, 0, window.n)
                 if done != window.n:
                     raise RuntimeError("the engine stopped at a fragment, but there is none")
             else:
                 parse_burst(window.desc_address, 0, window.n)
-                order = self.engine.process(window, 0, window.n)  # type: ignore[arg-type]
+                order = self.engine.process(window, 0, window.n)
             out += len(order)
         return out
 
@@ -159,7 +159,7 @@ def steady(
         clock = Clock()
         loaded = Loaded(name, chain1(max(1024, flows + flows // 8)))
         warm(loaded)
-        size = size or int(loaded.engine.plan.size)  # type: ignore[attr-defined]
+        size = size or int(loaded.engine.plan.size)
         first.restore(clock.next(flows))
         begin = time.perf_counter_ns()
         loaded.run(first)

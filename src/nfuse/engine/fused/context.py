@@ -127,7 +127,12 @@ TUPLE_AHEAD: Final = 968
 """Tuple of a packet to come that will probably open a session."""
 KEY_AHEAD: Final = 1024
 """56 bytes: key of a coarser session that such a packet will probably ask for."""
-FAR: Final = 1088
+REPLY_KEY: Final = 1080
+"""38 bytes: the key that answers to the packet in hand will have."""
+EXPECTED: Final = 1120
+"""FCB number of the session whose reply key stands in REPLY_KEY already, 0 none."""
+EXPECTED_HASH: Final = 1128
+FAR: Final = 1152
 """Addresses of functions that are called by address, i64 by FAR_*."""
 X_SIZE: Final = 8192
 

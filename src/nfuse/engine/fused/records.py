@@ -9,6 +9,7 @@ from nfuse.engine.fused.context import (
     COLD,
     DISARMED,
     E_KEY_O,
+    EXPECTED,
     FL_CHANGED,
     FL_REKEY,
     FL_SIDE,
@@ -315,6 +316,7 @@ def commit(X: int, fcb: int, ext: int, node: int, M: int) -> None:
     store8(record + L_MORE, more)
     store8(fcb + FLAGS, load8(fcb + FLAGS) | FL_CHANGED | FL_REKEY)
     store8(fcb + QUICK, 0)
+    store64(X + EXPECTED, 0)
     if changed:
         mark_readers(X, fcb, node, changed)
 
@@ -339,17 +341,17 @@ def mark_readers(X: int, fcb: int, node: int, changed: int) -> None:
     """Mark on_change as due at NFs after `node`, in opening order, whose on_flow read a field of `changed` (S6)."""
     cold = fcb + load64(X + COLD)
     matched = load32(fcb + MATCHED) & load32(cold + REACHED)
+    if load8(fcb + FLAGS) & FL_SIDE:
+        later = matched & ((i64(1) << node) - 1)
+    else:
+        later = matched & ~((i64(2) << node) - 1)
     pending = load32(cold + PENDING)
-    nodes = load64(X + NODES)
-    other = i64(0)
-    backwards = load8(fcb + FLAGS) & FL_SIDE
-    while other < nodes:
-        later = other < node if backwards else other > node
-        if later and (matched >> other) & 1:
-            N = node_of(X, other)
-            if load64(N + N_HAS_CHANGE) and load64(N + N_READS) & changed:
-                pending |= i64(1) << other
-        other += 1
+    while later:
+        other = ctz(later)
+        later &= later - 1
+        N = node_of(X, other)
+        if load64(N + N_HAS_CHANGE) and load64(N + N_READS) & changed:
+            pending |= i64(1) << other
     store32(cold + PENDING, pending)
 
 

@@ -12,6 +12,8 @@ from nfuse.engine.fused.context import (
     E_KEY_STRIDE,
     ENTRY_KEY,
     ESIZE,
+    EXPECTED,
+    EXPECTED_HASH,
     EXT,
     FAR,
     FAR_SHORTEN,
@@ -41,6 +43,7 @@ from nfuse.engine.fused.context import (
     PCLASS,
     POOL,
     PUSHED,
+    REPLY_KEY,
     SIZE,
     ST_CLOSING,
     ST_CONFIRMED,
@@ -114,9 +117,8 @@ def hash_key(key: int, v6: int) -> int:
 
 
 @native
-def find_key(X: int, key: int, v6: int) -> int:
-    """Look up a key that lies in memory: FCB number << 2 | kind, or 0."""
-    h = hash_key(key, v6)
+def find_key(X: int, key: int, v6: int, h: int) -> int:
+    """Look up a key that lies in memory, with its hash: FCB number << 2 | kind, or 0."""
     if v6:
         return index.find6(
             load64(X + INDEX6),
@@ -231,13 +233,12 @@ def find_quoted(X: int, P: int) -> int:
     store32(T + TUPLE_PROTO, proto)
     key = X + TUPLE_OUT
     key_from_tuple(T, load8(P + SIDE), v6, key)
-    return find_key(X, key, v6)
+    return find_key(X, key, v6, hash_key(key, v6))
 
 
 @native
-def install(X: int, number: int, kind: int, key: int, v6: int) -> int:
-    """Enter one of a session's keys, which lies at `key`, into the index."""
-    h = hash_key(key, v6)
+def install(X: int, number: int, kind: int, v6: int, h: int) -> int:
+    """Enter one of a session's keys, whose hash is `h`, into the index."""
     value = number << 2 | kind
     if v6:
         return index.insert(load64(X + INDEX6), load64(X + MASK6), h, value)
@@ -299,10 +300,11 @@ def create(X: int, P: int, side: int, bare: int) -> int:
         copy(key, entry, 14)
     if side:
         flags |= FL_SIDE
-    install(X, number, KIND_OPENER, key, v6)
+    install(X, number, KIND_OPENER, v6, hash_key(key, v6))
     kind = protocol_class(proto)
     store8(fcb + FLAGS, flags)
     store8(fcb + PCLASS, kind)
+    store64(X + EXPECTED, 0)
     session = load64(X + NUMBER) + 1
     store64(X + NUMBER, session)
     store64(fcb + SESSION, session)
@@ -368,7 +370,7 @@ def reply_key(X: int, P: int, fcb: int, ext: int, flags: int) -> int:
     side = i64((flags & FL_SIDE) != 0)
     if load64(X + TWO_SIDED):
         side = 1 - side
-    key = X + TUPLE_OUT
+    key = X + REPLY_KEY
     key_from_tuple(R, side, v6, key)
     return key
 
@@ -380,6 +382,8 @@ def expect_reply(X: int, P: int, number: int) -> None:
     flags = load8(fcb + FLAGS)
     if flags & FL_REKEY:
         h = hash_key(reply_key(X, P, fcb, ext_of(X, number), flags), flags & FL_V6)
+        store64(X + EXPECTED, number)
+        store64(X + EXPECTED_HASH, h)
         if flags & FL_V6:
             prefetch(index.bucket(load64(X + INDEX6), load64(X + MASK6), h))
         else:
@@ -393,13 +397,19 @@ def rekey(X: int, P: int, number: int) -> int:
     ext = ext_of(X, number)
     flags = load8(fcb + FLAGS)
     v6 = flags & FL_V6
-    key = reply_key(X, P, fcb, ext, flags)
+    if load64(X + EXPECTED) == number:
+        key = X + REPLY_KEY
+        h = load64(X + EXPECTED_HASH)
+    else:
+        key = reply_key(X, P, fcb, ext, flags)
+        h = hash_key(key, v6)
+    store64(X + EXPECTED, 0)
     base = ext if v6 else fcb + KEY_O
     stride = E_KEY_STRIDE if v6 else KEY_STRIDE
     store8(fcb + FLAGS, flags & ~FL_REKEY)
     if flags & FL_HAS_REPLY_KEY and same_key(key, base + stride, stride):
         return i64(1)
-    found = find_key(X, key, v6)
+    found = find_key(X, key, v6, h)
     if found == number << 2 | KIND_OLD:
         uninstall(X, number, KIND_OLD, old_key(X, number, v6), v6)
         flags &= ~FL_HAS_OLD_KEY
@@ -414,10 +424,10 @@ def rekey(X: int, P: int, number: int) -> int:
         uninstall(X, number, KIND_REPLY, base + stride, v6)
         old = old_key(X, number, v6)
         copy(old, kept, stride)
-        install(X, number, KIND_OLD, old, v6)
+        install(X, number, KIND_OLD, v6, hash_key(old, v6))
         flags |= FL_HAS_OLD_KEY
     copy(base + stride, key, stride)
-    install(X, number, KIND_REPLY, base + stride, v6)
+    install(X, number, KIND_REPLY, v6, h)
     store8(fcb + FLAGS, (flags & ~FL_REKEY) | FL_HAS_REPLY_KEY | FL_CHANGED)
     return i64(1)
 

@@ -71,6 +71,7 @@ class SlowPath(Part):
                 "reached = i64(0)",
                 "matched = i64(0)",
                 "pending = i64(0)",
+                "placed = i64(0)  # whether the tuple at the place is that of the packet as it is",
             )
             for b in range(len(self.plan.chain.branches)):
                 w(f"sel_{b} = i64(0)")
@@ -128,6 +129,9 @@ class SlowPath(Part):
         if self._replies(plan, [handler]):
             w("store64(X + CX_REPLY, 0)")
         w(f"verdict = {self._call(plan, handler, scratch=scratch)}")
+        effects = plan.info.effects.get(handler)
+        if effects is None or effects.writes:
+            w("placed = i64(0)")
         with w.block("if verdict < 0:"):
             w(f"count_fault(X, {plan.index}, -verdict, 1)", "return i64(1)")
         if self._replies(plan, [handler]):
@@ -146,7 +150,7 @@ class SlowPath(Part):
                 w(f"reply = load8(fcb + {plan.local} + L_MORE) & L_REPLY")
         if per_packet or recorded:
             with w.block("if reply:"):
-                w(f"send_back_{side}(X, P, reply, {position})")
+                w(f"send_back_{side}(X, P, reply, {position})", "placed = i64(0)")
 
     def _slow_session(self, plan: NodePlan, side: int, position: int) -> None:
         w = self.w
@@ -200,7 +204,7 @@ class SlowPath(Part):
                 with w.block("if dropped:"):
                     w(f"drop_recorded(X, {i}, dropped)", "return i64(1)")
                 if plan.modifies or plan.encap or plan.decap:
-                    w(f"r = apply_record(X, P, fcb, ext, {i}, opening)")
+                    w(f"r = apply_record(X, P, fcb, ext, {i}, opening)", "placed = i64(0)")
                     with w.block("if r:"):
                         w("count_drop(X, r - 1)", "return i64(1)")
                 if self._last_of_tuple(side) is plan:
@@ -208,10 +212,12 @@ class SlowPath(Part):
                         w("expect_reply(X, P, number)")
 
     def _last_of_tuple(self, side: int) -> NodePlan | None:
-        """Return the last NF on the way that may modify the tuple, if other NFs come behind it."""
+        """Return the last NF on the way that may modify the tuple, if NFs come behind it that let the tuple be."""
         order = self.plan.order(side)
+        if self.back or self.plan.never_quick or any(plan.encap or plan.decap for plan in order):
+            return None
         found = [plan for plan in order if plan.modifies & set(TUPLE_FIELDS)]
-        return found[-1] if found and not self.back and found[-1] is not order[-1] else None
+        return found[-1] if found and found[-1] is not order[-1] else None
 
     def _blocks(self, plan: NodePlan) -> None:
         """Write the look-up of a node's coarser sessions; the opening tuple at its place is known."""
@@ -232,12 +238,12 @@ class SlowPath(Part):
         blocks = handler == "on_flow" and plan.info.coarse
         if handler in plan.info.handlers or blocks:
             if handler == "on_flow":
-                with w.block("if opening:"):
-                    w("read_packet(P, X + CX_PLACE)")
-                with w.block("else:"):
-                    w(f"place(X, fcb, ext, {i}, X + CX_PLACE)")
+                with w.block("if opening == 0:"):
+                    w(f"place(X, fcb, ext, {i}, X + CX_PLACE)", "placed = i64(0)")
+                with w.block("elif placed == 0:"):
+                    w("read_packet(P, X + CX_PLACE)", "placed = i64(1)")
             else:
-                w(f"place(X, fcb, ext, {i}, X + CX_PLACE)")
+                w(f"place(X, fcb, ext, {i}, X + CX_PLACE)", "placed = i64(0)")
         if blocks:
             self._blocks(plan)
         if handler not in plan.info.handlers:
@@ -296,7 +302,7 @@ class SlowPath(Part):
                     with w.block("if fired:"):
                         with w.block(f"if armed(X, fcb, {event}):"):
                             w(f"arm(X, fcb, {event}, 0)", "count(X, C_EVENTS)", "clear_record(M)")
-                            w(f"place(X, fcb, ext, {plan.index}, X + CX_PLACE)")
+                            w(f"place(X, fcb, ext, {plan.index}, X + CX_PLACE)", "placed = i64(0)")
                             self._announce(plan, f"then_{name}")
                             w(f"r = {self._call(plan, f'then_{name}', record='M')}")
                             with w.block("if r < 0:"):
