@@ -45,16 +45,39 @@ if JIT:
     import numba
     from numba.core import config as _config
     from numba.core import types as _types
+    from numba.core.compiler import CompilerBase, DefaultPassBuilder
     from numba.core.registry import CPUDispatcher
     from numba.cpython import numbers as _numbers
 
     from nfuse.memory.cache import cache_folder
+    from nfuse.memory.parts import parts
 
     # Numba tells LLVM that signed arithmetic never overflows, which makes wrapping undefined: `i64(a * b)` may then be
     # anything. Handlers and hashes count on two's complement, so that promise is taken back.
     _numbers._int_arith_flags = lambda rettype: []
 
-    _OPTIONS: dict[str, Any] = {"nogil": True, "error_model": "numpy", "boundscheck": False}
+    class _Passes(CompilerBase):  # type: ignore[misc]
+        """Numba's passes without those that the data path has no use for: closures, array expressions, `with`."""
+
+        def define_pipelines(self) -> list[Any]:
+            whole = DefaultPassBuilder.define_nopython_pipeline(self.state)
+            whole.passes = [one for one in whole.passes if one[0].__name__ not in _UNUSED]
+            whole._finalized = False
+            whole.finalize()
+            return [whole]
+
+    _UNUSED = {
+        *("WithLifting", "InlineClosureLikes", "InlineInlinables", "MakeFunctionToJitFunction", "LiteralUnroll"),
+        *("RewriteSemanticConstants", "DeadBranchPrune", "GenericRewrites", "NopythonRewrites", "InlineOverloads"),
+        *("FindLiterallyCalls", "LiteralPropagationSubPipelinePass", "RewriteDynamicRaises"),
+    }
+
+    _OPTIONS: dict[str, Any] = {
+        "nogil": True,
+        "error_model": "numpy",
+        "boundscheck": False,
+        "pipeline_class": _Passes,
+    }
 
     def _cached(make: Callable[[bool], Any], part: str = "") -> Any:
         """Let Numba make something with its cache in our folder (`part` of it), if that can be written."""
@@ -73,6 +96,11 @@ if JIT:
         with two wrappers for callers that most kernels never have. Here all integers are i64, and the wrapper for
         Python is made when Python first calls.
         """
+
+        def compile(self, sig: Any) -> Any:
+            """Compile to a part, or load it from the cache."""
+            with parts(True):
+                return super().compile(sig)
 
         def get_call_template(self, args: Any, kws: Any) -> Any:
             return super().get_call_template(tuple(map(_widen, args)), {k: _widen(v) for k, v in kws.items()})
@@ -119,7 +147,8 @@ if JIT:
     def entry(function: Callable[..., int]) -> Entry:
         """Compile a function of up to six i64 that returns an i64, at once, to be called by address."""
         signature = _types.int64(*[_types.int64] * function.__code__.co_argcount)
-        made = _cached(lambda cache: numba.cfunc(signature, nopython=True, cache=cache, **_OPTIONS)(function))
+        with parts(False):
+            made = _cached(lambda cache: numba.cfunc(signature, nopython=True, cache=cache, **_OPTIONS)(function))
         return Entry(function, int(made.address), made)
 
 else:
