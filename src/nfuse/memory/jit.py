@@ -56,6 +56,21 @@ if JIT:
     # anything. Handlers and hashes count on two's complement, so that promise is taken back.
     _numbers._int_arith_flags = lambda rettype: []
 
+    _signatures: dict[Any, Any] = {}
+    _resolve = _types.Function.get_call_type
+
+    def _resolve_once(self: Any, context: Any, args: Any, kws: Any) -> Any:
+        """Find out what an operator or intrinsic makes of its arguments: each question is asked thousands of times."""
+        if kws or not all(isinstance(arg, _types.Integer | _types.Boolean) for arg in args):
+            return _resolve(self, context, args, kws)
+        question = (self, args)
+        answer = _signatures.get(question)
+        if answer is None:
+            answer = _signatures[question] = _resolve(self, context, args, kws)
+        return answer
+
+    _types.Function.get_call_type = _resolve_once
+
     class _Passes(CompilerBase):  # type: ignore[misc]
         """Numba's passes without those that the data path has no use for: closures, array expressions, `with`."""
 
