@@ -69,7 +69,7 @@ if JIT:
             answer = _signatures[question] = _resolve(self, context, args, kws)
         return answer
 
-    _types.Function.get_call_type = _resolve_once
+    _types.Function.get_call_type = _resolve_once  # type: ignore[method-assign]
 
     class _Passes(CompilerBase):  # type: ignore[misc]
         """Numba's passes without those that the data path has no use for: closures, array expressions, `with`."""
