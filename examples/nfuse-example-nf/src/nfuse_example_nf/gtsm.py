@@ -6,8 +6,8 @@ from nfuse import NF, boolean, tcp, u8, u16, u64
 class Gtsm(NF):
     """Drop packets to a service that come from further away than `hops` routers (RFC 5082).
 
-    Both ends of a protected session send with a TTL of 255, which no router raises: a packet with less than 255 - `hops`
-    was sent by somebody else. Replies of the service are not judged.
+    Both ends of a protected session send with a TTL of 255, which no router raises: a packet that has less than
+    255 - `hops` comes from somebody else. Replies of the service are not judged.
 
     Example:
         Gtsm(port=179, hops=1)
