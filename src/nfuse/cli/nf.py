@@ -63,7 +63,13 @@ def show(name: str, as_json: bool) -> None:
 @command.command("new")
 @click.argument("name")
 @click.option(
-    "--dir", "folder", metavar="DIR", default=".", show_default=True, help="Where the two files go; made if missing."
+    "--dir",
+    "folder",
+    metavar="DIR",
+    default=".",
+    show_default=True,
+    type=click.Path(),
+    help="Where the two files go; made if missing.",
 )
 @options.JSON
 def new(name: str, folder: str, as_json: bool) -> None:
