@@ -48,8 +48,8 @@ def plain_words(text: str) -> str:
 def _sections(facts: Description) -> Iterator[tuple[str, str]]:
     yield "traffic", f"  {whole(facts.traffic)}"
     if facts.parameters:
-        rows = [(one.name, one.type, default_text(one), one.meaning) for one in facts.parameters]
-        yield "parameters", definitions(rows)
+        columns = [(one.name, one.type, default_text(one), one.meaning) for one in facts.parameters]
+        yield "parameters", definitions(columns)
     yield "what it does", definitions(behaviour(facts))
     yield "drop reasons", "  " + (", ".join(facts.drops) or "none of its own")
     if facts.alerts:

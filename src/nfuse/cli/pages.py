@@ -5,9 +5,9 @@ Such a part stands between two comments, and is all that changes; the prose arou
     <!-- generated: help run -->
     <!-- end -->
 
-``help COMMAND`` is a command's help as printed, ``output COMMAND...`` what a command prints, ``nf NAME`` the tables of a
-network function. A command or network function of the library that has no part yet gets one: in ``docs/commands.md``, and
-in a page of ``docs/nfs``.
+``help COMMAND`` is a command's help as printed, ``output COMMAND...`` what a command prints, ``nf NAME`` the tables of
+a network function. A command or a network function of the library that has no part yet gets one: in
+``docs/commands.md``, and in a page of ``docs/nfs``.
 """
 
 from __future__ import annotations

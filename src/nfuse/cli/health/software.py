@@ -34,7 +34,8 @@ class Requirement:
 
 def checks() -> list[Check]:
     """Look at Python, the required packages, the extras, tools, the cache and the packages that offer NFs."""
-    required, extras = [], {}
+    required: list[Check] = []
+    extras: dict[str, list[Requirement]] = {}
     for one in declared():
         if one.extra:
             extras.setdefault(one.extra, []).append(one)
