@@ -55,7 +55,7 @@ def test_list_knows_packages_and_what_is_wrong_with_them(nfuse, monkeypatch, tmp
     assert nfuse("nf", "show", "Monitor")[1].startswith("Monitor (src/nfuse" if Path.cwd() == ROOT else "Monitor (")
     assert nfuse("nf", "show", "shady_nfs:Monitor")[1].split("\n")[1] == "  Mine."
     assert "- Gtsm:" in nfuse("nf", "show", "Gtsm")[1]
-    assert "from nfuse_example_nf" in nfuse("nf", "show", "Gtsm")[1]
+    assert "  from nfuse_example_nf import Gtsm\n" in nfuse("nf", "show", "Gtsm")[1]
 
 
 def test_show(nfuse) -> None:

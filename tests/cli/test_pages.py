@@ -13,7 +13,8 @@ import pytest
 
 from nfuse.chain.locate import library
 from nfuse.cli import main, pages
-from nfuse.cli.nf_reference import NF_PAGES, markdown_table
+from nfuse.cli.nf_reference import markdown_table
+from nfuse.cli.pages import NF_PAGES
 
 ROOT = Path(__file__).resolve().parents[2]
 TEXT = (ROOT / "docs" / "commands.md").read_text()

@@ -85,7 +85,9 @@ def _in_file(path: Path, class_name: str) -> type[NF]:
 
     if not path.is_file():
         folder = path.parent if path.parent.is_dir() else Path()
-        raise ChainError("there is no such file", file=str(path), near=nearest(path.name, _names(folder.glob("*.py"))))
+        raise ChainError(
+            "there is no such file", file=str(path), near=nearest(path.name, [one.name for one in folder.glob("*.py")])
+        )
     module = load_module(path.resolve())
     classes: dict[str, type[Any]] = {
         name: value
@@ -99,10 +101,6 @@ def _in_file(path: Path, class_name: str) -> type[NF]:
     expected = " or ".join(f"{path}:{name}" for name in classes) or "a class derived from nfuse.NF"
     message = f"it has no network function {class_name!r}" if class_name else f"it has {len(classes)} network functions"
     raise ChainError(message, file=str(path), expected=expected, near=nearest(class_name, classes))
-
-
-def _names(paths: Any) -> list[str]:
-    return [path.name for path in paths]
 
 
 def complete(context: click.Context, parameter: click.Parameter, incomplete: str) -> list[CompletionItem]:

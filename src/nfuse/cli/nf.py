@@ -36,11 +36,9 @@ def list_nfs(as_json: bool) -> None:
 
 
 def _line(entry: catalogue.Entry) -> str:
-    return (
-        f"can't be used: {entry.problem}"
-        if entry.problem and not entry.summary
-        else " ".join(part for part in (entry.summary, f"({entry.problem})" if entry.problem else "") if part)
-    )
+    if not entry.problem:
+        return entry.summary
+    return f"{entry.summary} ({entry.problem})" if entry.summary else f"can't be used: {entry.problem}"
 
 
 @command.command("show")

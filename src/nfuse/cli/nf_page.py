@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import sys
 import textwrap
 from collections.abc import Iterator
 from dataclasses import asdict
@@ -23,7 +24,7 @@ def as_dict(cls: type[NF], reference: str, facts: Description) -> dict[str, Any]
     return {
         "reference": reference,
         **asdict(facts),
-        "example": {"yaml": yaml_example(cls, reference), "python": python_example(cls, reference)},
+        "example": {"yaml": yaml_example(cls, reference), "python": python_example(cls)},
     }
 
 
@@ -34,7 +35,7 @@ def page(cls: type[NF], reference: str, facts: Description) -> str:
     lines = [f"{coloured(facts.name, 'green')} ({source})", paragraph(plain_words(facts.summary or "(no docstring)"))]
     if facts.text:
         lines += ["", paragraph(plain_words(facts.text))]
-    examples = [("in a chain file", yaml_example(cls, reference)), ("in Python", python_example(cls, reference))]
+    examples = [("in a chain file", yaml_example(cls, reference)), ("in Python", python_example(cls))]
     for title, body in [*_sections(facts), *((title, textwrap.indent(text, "  ")) for title, text in examples)]:
         lines += ["", coloured(title, "cyan"), body]
     return "\n".join(lines)
@@ -124,11 +125,11 @@ def yaml_example(cls: type[NF], reference: str) -> str:
     return "\n".join([*lines, *(f"      {name}: {scalar(value)}" for name, value in values.items())])
 
 
-def python_example(cls: type[NF], reference: str) -> str:
+def python_example(cls: type[NF]) -> str:
     """Return the same chain in Python."""
     from nfuse.nf.example import example_parameters
 
-    module = "nfuse.nf.library" if ":" not in reference and cls.__module__.startswith("nfuse.") else cls.__module__
+    module = "nfuse.nf.library" if cls.__module__.startswith("nfuse.nf.library.") else _exporter(cls)
     values = ", ".join(f"{name}={value!r}" for name, value in example_parameters(cls).items())
     return "\n".join(
         [
@@ -138,3 +139,10 @@ def python_example(cls: type[NF], reference: str) -> str:
             f"chain = Chain({cls.__name__}({values}))",
         ]
     )
+
+
+def _exporter(cls: type[NF]) -> str:
+    """Return the module that a class is imported from: its package, if that exports it, else its own."""
+    package = cls.__module__.partition(".")[0]
+    exported = getattr(sys.modules.get(package), cls.__name__, None)
+    return package if exported is cls else cls.__module__

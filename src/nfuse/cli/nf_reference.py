@@ -6,7 +6,6 @@ import os
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
-from nfuse.cli.benchmark.machine import ROOT
 from nfuse.cli.nf_page import behaviour, default_text, session_words, whole
 
 if TYPE_CHECKING:
@@ -70,7 +69,3 @@ def slug(name: str) -> str:
     from nfuse.cli.scaffold import module_name
 
     return module_name(name).replace("_", "-")
-
-
-NF_PAGES = ROOT / "docs" / "nfs"
-"""The folder of the NFs' pages."""

@@ -23,9 +23,10 @@ from pathlib import Path
 import click
 
 from nfuse.cli.benchmark.machine import ROOT
-from nfuse.cli.nf_reference import NF_PAGES, reference, slug
+from nfuse.cli.nf_reference import reference, slug
 
 COMMANDS = ROOT / "docs" / "commands.md"
+NF_PAGES = ROOT / "docs" / "nfs"
 _PART = re.compile(r"<!-- generated: (\w+) ?(.*?) -->\n(.*?)<!-- end -->", re.DOTALL)
 
 
