@@ -16,6 +16,7 @@ from tests.cli.calling import Call, calling
 from nfuse.cli.scaffold import module_name
 
 ROOT = Path(__file__).resolve().parents[2]
+RUFF = shutil.which("ruff", path=os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", "")]))
 NAME = "FlowCap"  # as in docs/commands.md, so that it is compiled once
 
 
@@ -51,11 +52,11 @@ def test_its_test_fails_once_the_function_does_something_else(nfuse, tmp_path) -
     assert "1 failed, 2 passed" in done.stdout
 
 
-@pytest.mark.skipif(shutil.which("ruff") is None, reason="ruff is not on the path")
+@pytest.mark.skipif(RUFF is None, reason="there is no ruff")
 def test_it_is_formatted(nfuse, tmp_path) -> None:
     assert nfuse("nf", "new", NAME, "--dir", tmp_path)[0] == 0
     for command in (["check", "--select", "E,F,W,I"], ["format", "--check"]):
-        subprocess.run(["ruff", *command, "--isolated", "--line-length", "120", str(tmp_path)], check=True)
+        subprocess.run([str(RUFF), *command, "--isolated", "--line-length", "120", str(tmp_path)], check=True)
 
 
 def test_json_and_a_folder_that_is_made(nfuse, tmp_path) -> None:
