@@ -2,6 +2,7 @@
 # make test    install the development tools as well, then run the tests (compiled)
 # make bench   measure (see docs/benchmarks.md)
 # make lint    ruff, mypy, the import contract
+# make docs    write the parts of docs that come from the code
 
 PYTHON ?= python3
 VENV   := .venv
@@ -10,7 +11,7 @@ PIP    := $(BIN)/python -m pip -qq --disable-pip-version-check
 JOBS   ?= auto
 TESTS  ?= tests
 
-.PHONY: demo test bench lint format clean
+.PHONY: demo test bench lint format docs clean
 .DEFAULT_GOAL := demo
 
 $(VENV)/made:
@@ -44,6 +45,9 @@ lint: $(VENV)/dev
 	@$(BIN)/ruff format --check .
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports --config pyproject.toml
+
+docs: $(VENV)/dev
+	@$(BIN)/python -m nfuse.cli.pages
 
 format: $(VENV)/dev
 	@$(BIN)/ruff check --fix-only .

@@ -351,3 +351,13 @@ def test_demo(capsys) -> None:
     assert code == 0
     assert "mazunat >> maglev >> monitor >> ipfilter" in out
     assert "proof: over the first 3,000 packets" in out
+
+
+def test_demo_as_json(capsys) -> None:
+    code, out, _ = nfuse(capsys, "demo", "--packets", "500", "--json")
+    facts = json.loads(out)
+    assert code == 0
+    assert facts["counters"]["packets_in"] == 500
+    assert facts["conserved"] is True
+    assert facts["proof"]["identical"] is True
+    assert json.loads(nfuse(capsys, "demo", "--packets", "500", "--no-proof", "--json")[1])["proof"] is None

@@ -1,4 +1,8 @@
-"""Finding what a chain file names: network functions by name or ``module:Class``, chains in Python files."""
+"""Finding what a chain file names: network functions by name or ``module:Class``, chains in Python files.
+
+A name without a colon is one of the library, else one that an installed package offers (:mod:`nfuse.chain.packages`).
+The library's names come first: installing a package never changes what a chain file means.
+"""
 
 from __future__ import annotations
 
@@ -11,6 +15,7 @@ from pathlib import Path
 from types import ModuleType
 
 from nfuse.chain.errors import ChainError, nearest
+from nfuse.chain.packages import GROUP, Offer, offers
 from nfuse.nf.base import NF
 
 
@@ -25,21 +30,15 @@ def find_class(reference: str, folder: Path | None = None) -> type[NF]:
     """Return the class that a chain file names.
 
     Args:
-        reference: A name of the library, or ``module:Class``; modules are looked for in the chain file's folder too.
+        reference: A name of the library or of an installed package, or ``module:Class``; modules are looked for in the
+            chain file's folder too.
         folder: The chain file's folder.
 
     Raises:
         ChainError: There is no such class, or it is no network function.
     """
     if ":" not in reference:
-        known = library()
-        if reference in known:
-            return known[reference]
-        raise ChainError(
-            f"unknown network function {reference!r}",
-            expected=f"one of {', '.join(sorted(known))}, or module:Class",
-            near=nearest(reference, known),
-        )
+        return _by_name(reference)
     module_name, _, class_name = reference.partition(":")
     module = _import(module_name, folder)
     found: object = module
@@ -57,6 +56,49 @@ def find_class(reference: str, folder: Path | None = None) -> type[NF]:
     if not (isinstance(found, type) and issubclass(found, NF)):
         raise ChainError(f"{reference} is no network function", expected="a class derived from nfuse.NF")
     return found
+
+
+def load_offer(offer: Offer) -> type[NF]:
+    """Return the class that a package offers.
+
+    Raises:
+        ChainError: The package is broken: its entry point names no network function. The message names the package.
+    """
+    try:
+        if not offer.module or not offer.attribute:
+            raise ChainError("its entry point names no class", expected=f'{offer.name} = "module:Class" in {GROUP}')
+        return find_class(offer.reference)
+    except ChainError as error:
+        raise ChainError(
+            f"{offer.name!r} of the installed package {offer.origin} can't be used: {error.message}",
+            expected=error.expected or f"a package that works: reinstall or mend {offer.package}",
+            near=error.near,
+        ) from error
+    except Exception as error:
+        if not _is_own(error):
+            raise
+        raise ChainError(f"{offer.name!r} of the installed package {offer.origin} can't be used: {error}") from error
+
+
+def _by_name(name: str) -> type[NF]:
+    known = library()
+    if name in known:
+        return known[name]
+    offered = offers()
+    found = [offer for offer in offered if offer.name == name]
+    if len(found) > 1:
+        raise ChainError(
+            f"{len(found)} installed packages offer {name!r}: {', '.join(offer.origin for offer in found)}",
+            expected=" or ".join(offer.reference for offer in found),
+        )
+    if found:
+        return load_offer(found[0])
+    names = sorted({*known, *(offer.name for offer in offered)})
+    raise ChainError(
+        f"unknown network function {name!r}",
+        expected=f"one of {', '.join(names)}, or module:Class",
+        near=nearest(name, names),
+    )
 
 
 def reference_to(nf_class: type[NF]) -> str:

@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+import json
 import time
 from typing import TYPE_CHECKING, Any
 
 import click
 
+from nfuse.cli import options
 from nfuse.cli.main import DIFFERENT, OK
 from nfuse.cli.progress import progress_bar
-from nfuse.cli.report import conservation, count, rate, say, table
+from nfuse.cli.report import as_dict, conservation, count, rate, say, table
 
 if TYPE_CHECKING:
     from nfuse.chain.spec import Chain
     from nfuse.engine.api import RunResult
+    from nfuse.engine.verify import VerifyResult
 
 VIP = "203.0.113.80"
 TRAFFIC = (
@@ -40,8 +43,11 @@ def demo_chain() -> Chain:
 @click.command()
 @click.option("--packets", type=click.IntRange(min=1), default=1_000_000, show_default=True, help="Packets to process.")
 @click.option("--no-proof", is_flag=True, help="Do not compare with the reference engine.")
-def command(packets: int, no_proof: bool) -> int:
+@options.JSON
+def command(packets: int, no_proof: bool, as_json: bool) -> int:
     """Run a NAT -> load balancer -> monitor -> firewall chain over a million packets, and prove the result."""
+    if as_json:
+        return _as_json(packets, no_proof)
     begin = time.perf_counter()
     chain = demo_chain()
     say("nfuse compiles a chain of network functions, each a few lines of Python, into one native loop.")
@@ -78,6 +84,18 @@ def command(packets: int, no_proof: bool) -> int:
     return code
 
 
+def _as_json(packets: int, no_proof: bool) -> int:
+    from nfuse.cli.verify import facts
+
+    chain = demo_chain()
+    result, source = _run(chain, packets, quiet=True)
+    document = {**as_dict(chain, result), "making_packets_seconds": round(source.seconds, 6)}
+    proof = None if no_proof else _compare(chain, packets, quiet=True)
+    document["proof"] = None if proof is None else facts(proof)
+    say(json.dumps(document, indent=2))
+    return OK if result.conserved and (proof is None or proof.identical) else DIFFERENT
+
+
 def _introduce(chain: Chain) -> None:
     import inspect
 
@@ -88,18 +106,18 @@ def _introduce(chain: Chain) -> None:
     say(table(rows))
 
 
-def _run(chain: Chain, packets: int) -> tuple[RunResult, Any]:
+def _run(chain: Chain, packets: int, quiet: bool = False) -> tuple[RunResult, Any]:
     from nfuse.cli.benchmark.timed import TimedInput
     from nfuse.engine.driver import run
     from nfuse.port.registry import open_input
 
-    with progress_bar("compiling"):
+    with progress_bar("compiling", quiet):
         begin = time.perf_counter()
         # whatever compiles at its first call does so here
         run(demo_chain(), TRAFFIC.format(packets=packets), limit=64, states=False)
         compiling = time.perf_counter() - begin
     source = TimedInput(open_input(TRAFFIC.format(packets=packets)))
-    with progress_bar("running") as progress:
+    with progress_bar("running", quiet) as progress:
         result = run(chain, source, None, progress=progress, states=False)
     result.compile_seconds += compiling
     return result, source
@@ -121,18 +139,22 @@ def _flows(result: RunResult) -> None:
         say(f"  {line}")
 
 
-def _prove(chain: Chain, packets: int) -> int:
+def _compare(chain: Chain, packets: int, quiet: bool = False) -> VerifyResult:
     from nfuse.engine.verify import verify
 
     proof = min(PROOF, packets)
+    with progress_bar(f"running the first {count(proof)} packets NF by NF in plain Python", quiet):
+        return verify(chain, lambda: TRAFFIC.format(packets=packets), engines=("reference", "fused"), limit=proof)
+
+
+def _prove(chain: Chain, packets: int) -> int:
     begin = time.perf_counter()
-    with progress_bar(f"running the first {count(proof)} packets NF by NF in plain Python"):
-        result = verify(chain, lambda: TRAFFIC.format(packets=packets), engines=("reference", "fused"), limit=proof)
+    result = _compare(chain, packets)
     seconds = time.perf_counter() - begin
     if result.identical:
         say(
-            f"proof: over the first {count(proof)} packets, the NFs run one by one in plain Python gave the same: "
-            f"packets, byte for byte, drops, counters, state and sessions ({seconds:.0f} s)"
+            f"proof: over the first {count(result.packets)} packets, the NFs run one by one in plain Python gave the "
+            f"same: packets, byte for byte, drops, counters, state and sessions ({seconds:.0f} s)"
         )
         return OK
     say(f"DIFFERENT from the NFs run one by one:\n{result.difference}")

@@ -10,6 +10,7 @@ from typing import Any
 import click
 
 import nfuse
+from nfuse.cli.group import NearestGroup
 
 OK, DIFFERENT, BAD_INPUT, INTERRUPTED = 0, 1, 2, 130
 """Exit codes: done; a difference or a failed check; usage or bad input; stopped by Ctrl-C (what is there is valid)."""
@@ -20,10 +21,13 @@ _COMMANDS = {
     "verify": "Show that the compiled chain gives what its NFs give one by one, on your own traffic.",
     "plan": "Show what the compiler made of a chain.",
     "bench": "Measure.",
+    "nf": "List, show and write network functions.",
+    "doctor": "Say what works on this machine, and what enables the rest.",
+    "completion": "Print the shell's completion script.",
 }
 
 
-class _Lazy(click.Group):
+class _Lazy(NearestGroup):
     """A group whose commands are imported when they are used: ``nfuse --help`` loads nothing else."""
 
     def list_commands(self, context: click.Context) -> list[str]:
@@ -35,17 +39,6 @@ class _Lazy(click.Group):
         module = importlib.import_module(f"nfuse.cli.{name}")
         command: click.Command = module.command
         return command
-
-    def resolve_command(self, context: click.Context, args: list[str]) -> Any:
-        try:
-            return super().resolve_command(context, args)
-        except click.UsageError:
-            from nfuse.chain.errors import nearest
-
-            near = nearest(args[0], _COMMANDS) if args else None
-            if near is None:
-                raise
-            context.fail(f"No such command {args[0]!r}. Did you mean {near!r}?")
 
     def format_commands(self, context: click.Context, formatter: click.HelpFormatter) -> None:
         with formatter.section("Commands"):

@@ -2,22 +2,56 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
 if TYPE_CHECKING:
+    from click.shell_completion import CompletionItem
+
     from nfuse.chain.spec import Chain
 
 F = TypeVar("F", bound=Callable[..., Any])
 
-CHAIN = click.argument("chain_file", metavar="CHAIN")
+
+def chain_files(context: click.Context, parameter: click.Parameter, incomplete: str) -> list[CompletionItem]:
+    """Complete the paths of chain files (.yaml, .yml, .py), and of folders."""
+    from click.shell_completion import CompletionItem
+
+    folder, beginning = os.path.split(incomplete)
+    try:
+        names = sorted(os.listdir(folder or "."))
+    except OSError:
+        return []
+    names = [name for name in names if name.startswith(beginning) and (beginning or not name.startswith("."))]
+    paths = [os.path.join(folder, name) for name in names if name.endswith((".yaml", ".yml", ".py"))]
+    return [CompletionItem(incomplete, type="dir"), *map(CompletionItem, paths)]  # bash forgets what precedes a "dir"
+
+
+def any_file(context: click.Context, parameter: click.Parameter, incomplete: str) -> list[CompletionItem]:
+    """Complete the paths of files: captures to read, files to write."""
+    from click.shell_completion import CompletionItem
+
+    return [CompletionItem(incomplete, type="file")]
+
+
+CHAIN = click.argument("chain_file", metavar="CHAIN", shell_complete=chain_files)
 INPUT = click.option(
-    "-i", "--input", "source", metavar="IN", required=True, help="A capture, or any input port: gen:?flows=1000"
+    "-i",
+    "--input",
+    "source",
+    metavar="IN",
+    required=True,
+    shell_complete=any_file,
+    help="A capture, or any input port: gen:?flows=1000",
 )
 REVERSE_INPUT = click.option(
-    "--reverse-in", metavar="IN", help="Packets of the reverse direction: the chain sits between two networks."
+    "--reverse-in",
+    metavar="IN",
+    shell_complete=any_file,
+    help="Packets of the reverse direction: the chain sits between two networks.",
 )
 DIRECTION = click.option(
     "--direction", metavar="FILTER", help="A pcap filter that is true for packets of the reverse direction (one input)."

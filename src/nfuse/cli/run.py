@@ -18,9 +18,21 @@ from nfuse.cli.report import as_dict, count, say, summary
 @click.command()
 @options.CHAIN
 @options.INPUT
-@click.option("-o", "--output", "sink", metavar="OUT", help="A capture to write, or any output port (default: null:).")
+@click.option(
+    "-o",
+    "--output",
+    "sink",
+    metavar="OUT",
+    shell_complete=options.any_file,
+    help="A capture to write, or any output port (default: null:).",
+)
 @options.REVERSE_INPUT
-@click.option("--reverse-out", metavar="OUT", help="Where packets of the reverse direction leave.")
+@click.option(
+    "--reverse-out",
+    metavar="OUT",
+    shell_complete=options.any_file,
+    help="Where packets of the reverse direction leave.",
+)
 @options.DIRECTION
 @options.LIMIT
 @options.JSON
@@ -33,10 +45,16 @@ from nfuse.cli.report import as_dict, count, say, summary
     help="How to run the chain; 'original' is --no-consolidate.",
 )
 @click.option(
-    "--alerts", metavar="FILE", help="Add alerts of the NFs to FILE as EVE JSON, one a line (-: standard output)."
+    "--alerts",
+    metavar="FILE",
+    shell_complete=options.any_file,
+    help="Add alerts of the NFs to FILE as EVE JSON, one a line (-: standard output).",
 )
 @click.option(
-    "--flows", metavar="FILE.csv", help="Write the sessions that live at the end, with all that NFs keep of them."
+    "--flows",
+    metavar="FILE.csv",
+    shell_complete=options.any_file,
+    help="Write the sessions that live at the end, with all that NFs keep of them.",
 )
 def command(
     chain_file: str,

@@ -19,7 +19,14 @@ if TYPE_CHECKING:
 @click.command()
 @options.CHAIN
 @click.option(
-    "-i", "--input", "sources", metavar="IN", required=True, multiple=True, help="A capture or port; may be repeated."
+    "-i",
+    "--input",
+    "sources",
+    metavar="IN",
+    required=True,
+    multiple=True,
+    shell_complete=options.any_file,
+    help="A capture or port; may be repeated.",
 )
 @options.REVERSE_INPUT
 @options.DIRECTION

@@ -106,6 +106,28 @@ def open_output(uri: str) -> Output:
     return typing.cast(Output, _open(uri, OUTPUTS, "output", {}))
 
 
+def built_in() -> tuple[str, ...]:
+    """Return nfuse's own schemes."""
+    return tuple(_BUILT_IN)
+
+
+def known() -> dict[str, str]:
+    """Return all schemes of ports and why each can't be used here ("" if it can be), loading what registers them.
+
+    Schemes that other packages offer come after nfuse's own.
+    """
+    found: dict[str, str] = {}
+    for scheme in [*_BUILT_IN, *sorted(entry.name for entry in importlib.metadata.entry_points(group=GROUP))]:
+        try:
+            _find(scheme, INPUTS, "input")
+            found[scheme] = ""
+        except UriError:
+            found[scheme] = "" if scheme in OUTPUTS else f"nothing registers the scheme '{scheme}:'"
+        except Exception as error:
+            found[scheme] = str(error)
+    return found
+
+
 def split_uri(uri: str) -> tuple[str, str]:
     """Split a URI into its scheme (``pcap`` if it has none) and all that follows the colon."""
     found = re.match(r"([A-Za-z][A-Za-z0-9_+.-]*):", uri)

@@ -12,13 +12,16 @@ class DosGuard(NF):
 
     SYNs without ACK count (RFC 9293 section 3.5: requests to connect). A source's count is over all its flows and
     starts anew every `window` seconds (0: never). A flow that was cut off stays so until its session ends.
+
+    Example:
+        DosGuard(threshold=100, source_threshold=1000, window=10)
     """
 
     traffic = tcp
     session = {"flow": five_tuple, "source": (ip.src,)}
-    threshold: u32 = 100
-    source_threshold: u32 = 1000
-    window: u32 = 10
+    threshold: u32 = 100  # SYNs that a flow may send in its life
+    source_threshold: u32 = 1000  # SYNs that a source address may send in a window
+    window: u32 = 10  # seconds; a source's count starts anew with the first SYN after its window; 0: never
 
     class Session:
         """SYNs of the flow."""
@@ -28,7 +31,7 @@ class DosGuard(NF):
     class Source:
         """SYNs of the source in its current window."""
 
-        since: u64
+        since: u64  # when the window began, ns since the epoch
         syns: u32
 
     def on_packet(self, pkt, flow):

@@ -18,10 +18,13 @@ class IPFilter(NF):
     Rules are lines of text (see :mod:`nfuse.nf.library.acl`) or the path of a file of them. A rejected session gets an
     RST (TCP) or ICMP "administratively prohibited" for each packet. New rules hold for old sessions too, from their
     next packet on; flags stay those of the session's first packet.
+
+    Example:
+        IPFilter(rules=["reject tcp any -> any 23", "drop any 192.0.2.0/24 -> any"], default="allow")
     """
 
-    rules: Path | list[str] = []
-    default: str = "allow"
+    rules: Path | list[str] = []  # a file of rules, or rules, one a line: the first that matches wins
+    default: str = "allow"  # what happens if none matches: allow, drop or reject
 
     class State:
         """The rules as bit vectors (:class:`nfuse.nf.library.bit_vectors.Compiled`), and a counter for each."""

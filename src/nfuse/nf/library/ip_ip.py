@@ -10,12 +10,15 @@ class IpIpEncap(NF):
 
     `src` and `dst` are the tunnel's ends, of one family, which need not be that of the packet. A packet that does not
     fit (head room, 65,535 bytes) is a counted drop of the chain.
+
+    Example:
+        IpIpEncap(src="192.0.2.1", dst="192.0.2.2")
     """
 
-    src: Address
-    dst: Address
-    ttl: u8 = 64
-    tos: u8 = 0
+    src: Address  # the near end of the tunnel: the outer header's source
+    dst: Address  # the far end, of the same family
+    ttl: u8 = 64  # outer TTL or hop limit
+    tos: u8 = 0  # outer type of service or traffic class (DSCP and ECN)
 
     def on_start(self):
         """Check that the ends are of one family."""

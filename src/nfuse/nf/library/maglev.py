@@ -22,15 +22,20 @@ class Maglev(NF):
     The destination of a flow to `vip` (and `ports`) becomes its backend's address and port; replies are translated
     back. A flow stays with its backend while that is up or draining, whatever becomes of the table; when it is down, or
     no longer listed, the flow moves to another at its next packet.
+
+    Example:
+        Maglev(vip="198.18.0.1", ports=80, backends=["192.168.1.1:8080", "192.168.1.2:8080 weight=2"])
     """
 
     traffic = tcp | udp
-    vip: Prefix
+    vip: Prefix  # the virtual address, or a prefix of them; IPv4 or IPv6
     backends: list[str]
-    ports: PortRange = PortRange(0, 65535)
-    down: list[str] = []
-    draining: list[str] = []
-    size: u32 = 65537
+    """`ADDRESS[:PORT] [weight=N]`, of the family of `vip`; without a port the packet's is kept; IPv6 with a port in
+    brackets."""
+    ports: PortRange = PortRange(0, 65535)  # the virtual ports
+    down: list[str] = []  # health: these of the backends get no packets
+    draining: list[str] = []  # these of the backends keep their flows and get no new ones
+    size: u32 = 65537  # entries of the look-up table, a prime; for an even spread at least 100 times the backends
 
     class State:
         """The look-up table of slots, and the slots. A slot belongs to one address and port for good."""

@@ -37,13 +37,16 @@ class MazuNat(NF):
     (RFC 4787 REQ-1, RFC 5382 REQ-1, RFC 5508 REQ-1): endpoint-independent mapping. An inside host keeps one public
     address while that has ports left (REQ-2, paired), and an even port stays even (section 4.2.2). What comes to a pool
     address without a flow is dropped; all other traffic passes as it is.
+
+    Example:
+        MazuNat(public="203.0.113.0/28", inside="10.0.0.0/8")
     """
 
     traffic = ipv4 & (tcp | udp | icmp)
     session = {"flow": five_tuple, "endpoint": (ip.src, sport, ip.proto)}
-    public: str | list[str]
-    inside: Prefix = Prefix("0.0.0.0/0")
-    ports: PortRange = PortRange(1024, 65535)
+    public: str | list[str]  # the pool: address, prefix, range `low-high`, or a list of them; at most 1024 addresses
+    inside: Prefix = Prefix("0.0.0.0/0")  # whose flows are translated
+    ports: PortRange = PortRange(1024, 65535)  # public ports and ICMP identifiers
 
     class State:
         """Slots are public addresses. Each has six queues of ports: TCP, UDP, ICMP by even and odd."""

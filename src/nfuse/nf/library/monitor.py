@@ -30,10 +30,10 @@ class Monitor(NF):
     class Session:
         """40 bytes a flow; ``reverse_*`` are those of the direction that did not open the session."""
 
-        first_seen: u64
-        bytes: u64
+        first_seen: u64  # nanoseconds since the epoch
+        bytes: u64  # of frames on the wire, of the direction that opened the session
         reverse_bytes: u64
-        packets: u32
+        packets: u32  # of the direction that opened the session, modulo 2^32
         reverse_packets: u32
         duration: u32  # milliseconds from the first packet to the last
         flags: u8  # all TCP flags seen, RFC 9293 section 3.1: FIN = 1, SYN = 2, ...
