@@ -6,6 +6,7 @@ import os
 import re
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -33,6 +34,7 @@ made = entry(by_address)
 
 CHILD = """
 import sys
+import time
 from pathlib import Path
 from numba.core import event
 from nfuse.memory.cache import load_generated
@@ -185,3 +187,15 @@ def test_a_module_that_fails_is_not_kept() -> None:
         with pytest.raises(ZeroDivisionError):
             cache.load_generated("failing", "1 // 0\n")
     assert not {name for name in set(sys.modules) - before if name.startswith("nfuse_generated")}
+
+
+def test_caches_that_nobody_uses_are_removed(tmp_path):
+    names = {"0123456789abcdef0123": 31, "fedcba9876543210fedc": 29, "not-a-cache": 99}
+    for name, days in names.items():
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "file").write_text("")
+        past = time.time() - days * 86_400
+        os.utime(tmp_path / name, (past, past))
+    cache.forget_unused(tmp_path)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["fedcba9876543210fedc", "not-a-cache"]
+    cache.forget_unused(tmp_path / "missing")

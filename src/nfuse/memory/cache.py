@@ -8,14 +8,18 @@ whose names are the hash of their content.
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import hashlib
 import importlib
 import importlib.abc
 import importlib.util
 import os
+import re
+import shutil
 import sys
 import tempfile
+import time
 import warnings
 from importlib.machinery import ModuleSpec
 from pathlib import Path
@@ -69,6 +73,8 @@ def cache_folder() -> Path | None:
     """Return the folder for this environment, or None (with one warning) where it can't be written."""
     folder = cache_root() / environment_key()
     try:
+        if not folder.exists():
+            forget_unused(folder.parent)
         folder.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryFile(dir=folder):
             pass
@@ -81,6 +87,22 @@ def cache_folder() -> Path | None:
         )
         return None
     return folder
+
+
+UNUSED_DAYS = 30
+"""After so many days without a start, the cache of another version, processor or mode is removed."""
+
+
+def forget_unused(root: Path) -> None:
+    """Remove folders under `root` that are caches and have not been used for :data:`UNUSED_DAYS`.
+
+    Each start makes a file in its folder for a moment, so that the folder's time of change is that of its last use.
+    """
+    limit = time.time() - UNUSED_DAYS * 86_400
+    with contextlib.suppress(OSError):
+        for other in root.iterdir():
+            if re.fullmatch("[0-9a-f]{20}", other.name) and other.is_dir() and other.stat().st_mtime < limit:
+                shutil.rmtree(other, ignore_errors=True)
 
 
 @functools.cache
