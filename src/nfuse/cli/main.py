@@ -18,6 +18,8 @@ _COMMANDS = {
     "demo": "A NAT -> load balancer -> monitor -> firewall chain over a million packets, with proof.",
     "run": "Run a chain on a capture (or any input port).",
     "verify": "Show that the compiled chain gives what its NFs give one by one, on your own traffic.",
+    "trace": "Tell what single packets went through, NF by NF.",
+    "flows": "Run a chain and show its table of flows.",
     "plan": "Show what the compiler made of a chain.",
     "bench": "Measure.",
 }
@@ -102,7 +104,7 @@ def main(arguments: list[str] | None = None) -> None:
     sys.exit(code)
 
 
-_INPUT_ERRORS = {"ChainError", "PortError", "CompileError", "ParameterError"}
+_INPUT_ERRORS = {"ChainError", "PortError", "CompileError", "ParameterError", "FilterError"}
 _SET_UP = {"on_start", "on_update", "plan_chain"}
 """Functions that judge what the user gave: an error raised in them is the user's to mend."""
 

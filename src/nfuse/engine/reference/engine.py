@@ -19,7 +19,7 @@ from nfuse.engine.flows import flow_type
 from nfuse.engine.reference.observer import Observer
 from nfuse.engine.reference.packet import Packet
 from nfuse.engine.reference.place import Place, octets
-from nfuse.engine.reference.session import CLOSING, TCP, Key, Session
+from nfuse.engine.reference.session import CLOSING, TCP, Key, Session, Tuple
 from nfuse.engine.reference.sessions import KeyInUse, Sessions
 from nfuse.engine.reference.travel import Traveller
 from nfuse.engine.reference.trip import Dropped, Trip
@@ -115,6 +115,17 @@ class ReferenceEngine:
 
     def close(self) -> None:
         """See :class:`nfuse.engine.api.Engine`."""
+
+    # -------------------------------------------------------------------------------------------- for observers
+
+    @property
+    def places(self) -> list[Place]:
+        """The NFs at their places, in chain order."""
+        return self._places
+
+    def opening_tuple(self, session: Session, place: Place) -> Tuple:
+        """The session's opening tuple at a place."""
+        return self._traveller.opening_tuple(session, place)
 
     # ------------------------------------------------------------------------------------------------ one packet
 

@@ -34,6 +34,9 @@ class Observer:
     def ran(self, trip: Trip, place: Place, handler: str) -> None:
         """A handler is about to run: ``on_flow``, ``on_packet``, ``run_<function>``, ``then_<event>``, ..."""
 
+    def answered(self, trip: Trip, kind: str, made: Trip) -> None:
+        """The NF that a packet is at has made a packet in answer to it; that one's way back begins."""
+
     def departed(self, trip: Trip, place: Place, seat: Seat | None, dropped: Dropped | None) -> None:
         """A packet is done at an NF, its actions applied; or it is dropped there."""
 

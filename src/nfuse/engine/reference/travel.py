@@ -251,6 +251,8 @@ class Traveller:
         made.observer = trip.observer
         made.reverse = not trip.reverse if self._chain.two_sided else trip.session is not None and trip.opening
         trip.answers.append(made)
+        if trip.observer is not None:
+            trip.observer.answered(trip, kind, made)
         try:
             for place in reversed(passed):
                 if self._on_the_way(made, place):
