@@ -118,7 +118,7 @@ def _fused(facts: FusedFacts) -> Iterator[str]:
     for nf in facts.headers:
         yield f"    header of {nf} pushed or removed at its place"
     if facts.early_drop:
-        yield f"    early drop: that {facts.early_drop} drops it was known before any network function ran"
+        yield f"    early drop: that {facts.early_drop} drops it was known before it set out"
     if facts.path == "fast" and not (facts.rewrites or facts.headers or facts.early_drop):
         yield "    nothing to rewrite"
     if facts.consolidated:

@@ -57,8 +57,11 @@ def consolidated(plan: ChainPlan, fcb: bytes, side: int) -> Consolidated:
     order = plan.order(side)
     stop = fcb[cx.DROP_OF + side]
     ready = bool(fcb[cx.QUICK] >> side & 1)
+    reach = [node.index for node in order].index(stop - 1) if stop else len(order)  # a recorded drop ends the way
     rewrites = []
     for placed in plan.points[side]:
+        if placed.point.before > reach:
+            break
         mask = _word(fcb, placed.record + P_MASK, 2)
         fields = tuple(name for bit, name in enumerate(MODIFY_FIELDS) if mask >> bit & 1)
         if not fields:
@@ -72,7 +75,9 @@ def consolidated(plan: ChainPlan, fcb: bytes, side: int) -> Consolidated:
             Rewrite("at the end" if before == len(order) else f"before {order[before].node.name}", fields, nfs)
         )
     headers = tuple(
-        node.node.name for node in order if node.local and fcb[node.local + cx.L_MORE] & (cx.L_ENCAP | cx.L_DECAP)
+        node.node.name
+        for node in order[:reach]
+        if node.local and fcb[node.local + cx.L_MORE] & (cx.L_ENCAP | cx.L_DECAP)
     )
     drop = plan.nodes[stop - 1].node.name if stop else ""
     return Consolidated(ready, "" if ready else _waiting(plan, fcb, side), tuple(rewrites), headers, drop)

@@ -177,7 +177,8 @@ def record_words(record: Record) -> str:
     if record.modifies:
         parts.append(f"modify({', '.join(f'{name}={value}' for name, value in record.modifies.items())})")
     if record.encap is not None:
-        parts.append(f"encap({record.encap})")
+        values = ", ".join(f"{name}={value}" for name, value in vars(record.encap).items())
+        parts.append(f"encap({type(record.encap).__name__}({values}))")
     if record.decap:
         parts.append(f"decap({record.decap})")
     if record.run:
