@@ -104,7 +104,7 @@ def main(arguments: list[str] | None = None) -> None:
     sys.exit(code)
 
 
-_INPUT_ERRORS = {"ChainError", "PortError", "CompileError", "ParameterError", "FilterError"}
+_INPUT_ERRORS = {"ChainError", "PortError", "CompileError", "ParameterError"}
 _SET_UP = {"on_start", "on_update", "plan_chain"}
 """Functions that judge what the user gave: an error raised in them is the user's to mend."""
 

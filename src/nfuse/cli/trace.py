@@ -56,13 +56,17 @@ def command(
     Exit code 0, also if no packet matches; 1 if the engines differ; 2 for a filter that can't be read.
     """
     chain = options.chain_from(chain_file, direction, two_sided=bool(reverse_in))
+    from nfuse.chain.errors import ChainError
     from nfuse.engine.trace import Trace
+    from nfuse.flow.traffic import FilterError
 
     told: list[TracedPacket] = []
     try:
         with progress_bar("tracing", quiet=as_json) as progress:
             trace = Trace(chain, options.pair(source, reverse_in), filter_text, most, limit, progress)
             told.extend(trace)
+    except FilterError as error:
+        raise ChainError(f"--filter can't be read: {error}") from None
     finally:  # Ctrl-C: what was found so far
         show(told, as_json)
     say(closing(trace, filter_text, source), error=True)

@@ -44,13 +44,18 @@ def host(address: object, port: int | None = None) -> str:
     return f"[{address}]:{port}" if ":" in str(address) else f"{address}:{port}"
 
 
+def endpoints(src: object, sport: int, dst: object, dport: int, proto: int) -> tuple[str, str, str]:
+    """Return protocol, source and destination of a tuple in words; an echo's identifier stands behind its address."""
+    name = _PROTOCOLS.get(proto, f"protocol {proto}")
+    if proto in (6, 17):
+        return name, host(src, sport), host(dst, dport)
+    return name, f"{src} id {sport}" if sport else str(src), f"{dst} id {dport}" if dport else str(dst)
+
+
 def flow_words(src: object, sport: int, dst: object, dport: int, proto: int) -> str:
     """Return a tuple in words: ``tcp 10.0.0.1:40112 > 203.0.113.80:80``."""
-    name = _PROTOCOLS.get(proto, f"protocol {proto}")
-    ports = proto in (6, 17)
-    number = sport or dport
-    mark = f" id {number}" if number and not ports else ""
-    return f"{name} {host(src, sport if ports else None)} > {host(dst, dport if ports else None)}{mark}"
+    name, source, destination = endpoints(src, sport, dst, dport, proto)
+    return f"{name} {source} > {destination}"
 
 
 def words(version: Version) -> str:
