@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from nfuse.control.flow_table import FlowTable
 
 FORMATS = (".png", ".svg", ".pdf")
-FORWARD, REVERSE, LINE = "#2b6cb0", "#9cc3e6", "#2b6cb0"
+FORWARD, REVERSE = "#2b6cb0", "#9cc3e6"
 GREY = "#6b7280"
 
 
@@ -55,7 +55,13 @@ def draw(path: str, flows: FlowTable, talkers: int = 10) -> None:
     _talkers(left, shown)
     _distribution(middle, flows.total("bytes") / 1, "bytes of a flow", "Sizes")
     _distribution(right, flows.total("duration") / 1000, "seconds from first to last packet", "Durations")
-    figure.suptitle(f"{flows.chain.name}: {count(len(flows))} flows", x=0.01, ha="left", fontsize=11, weight="bold")
+    figure.suptitle(
+        f"{flows.chain.name}: {count(len(flows))} {'flow' if len(flows) == 1 else 'flows'}",
+        x=0.01,
+        ha="left",
+        fontsize=11,
+        weight="bold",
+    )
     try:
         figure.savefig(path, dpi=150)
     except OSError as error:
@@ -77,7 +83,7 @@ def _talkers(axes: Any, flows: FlowTable) -> None:
         axes.barh(places, back, left=sent, color=REVERSE, label="replies")
         axes.legend(frameon=False, fontsize=7, loc="lower right")
     axes.set_yticks(places, names, fontsize=7)
-    axes.invert_yaxis()
+    axes.set_ylim(max(len(names), 6) - 0.5, -0.5)  # the first one on top
     axes.xaxis.set_major_locator(MaxNLocator(4))
     axes.xaxis.set_major_formatter(lambda value, _: size(value))
     _plain(axes, "Top talkers", "")
@@ -88,16 +94,19 @@ def _distribution(axes: Any, values: Any, label: str, title: str) -> None:
     import numpy as np
 
     values = np.sort(values)
-    if len(values):
-        axes.step(
-            np.concatenate([values[:1], values]), np.arange(len(values) + 1) / len(values), where="post", color=LINE
-        )
-        if values[0] >= 0 and values[-1] > 100 * max(values[0], 1e-3):
-            axes.set_xscale("symlog", linthresh=max(1e-3, float(values[values > 0][0])))
+    if len(values) and values[0] == values[-1]:
+        axes.text(0.5, 0.5, f"all: {values[0]:g}", transform=axes.transAxes, ha="center", fontsize=9, color=GREY)
+        axes.set_xticks([])
+    elif len(values):
+        shares = np.arange(len(values) + 1) / len(values)
+        axes.step(np.concatenate([values[:1], values]), shares, where="post", color=FORWARD)
+        least = float(values[values > 0][0])
+        if values[-1] > 100 * least:  # zeros have a place on it too
+            axes.set_xscale("symlog", linthresh=least)
     axes.set_ylim(0, 1.02)
     axes.yaxis.set_major_formatter(lambda value, _: f"{value:.0%}")
     _plain(axes, title, label)
-    axes.set_ylabel("flows", fontsize=8, color=GREY)
+    axes.set_ylabel("share of flows", fontsize=8, color=GREY)
 
 
 def _plain(axes: Any, title: str, label: str) -> None:

@@ -20,6 +20,7 @@ def shown(path: str) -> str:
     return str(full)
 
 
+@functools.cache
 def class_place(cls: type) -> str:
     """Return a class and where it is defined: ``Monitor (nfuse/nf/library/monitor.py:24)``."""
     try:
@@ -34,6 +35,7 @@ def _tree(path: str) -> ast.Module:
     return ast.parse(Path(path).read_text(encoding="utf-8"))
 
 
+@functools.cache
 def drop_place(cls: type, reason: str) -> str:
     """Return where the source of an NF class drops for a reason, ``file:line``, several separated by commas.
 
