@@ -175,7 +175,7 @@ class _Run:
         fused = _Lane(self._fused, self._copy, index)
 
         story = self._story(arrival)
-        story.held = held
+        story.held, story.side = held, int(row["side"])
         story.ticks, story.ended = recorder.ticks, recorder.gone
         if trip is not None:
             story.unmatched = not trip.matched
