@@ -189,7 +189,9 @@ def test_branches_are_passed_by() -> None:
 
 def test_the_fast_path_is_left_where_an_event_fires() -> None:
     data = [f.tcp(INSIDE, 1, OUTSIDE, 80, "A")] * 12
-    stories = trace(load_chain(ROOT / "examples" / "first_nf.py"), *data)
+    cap = load_chain(ROOT / "examples" / "first_nf.py").nodes[0].nf
+    stories = trace(Chain(MazuNat(inside="10.0.0.0/8", public=PUBLIC) >> cap), *data)
+    assert all(story.fused is not None and story.fused.identical for story in stories)
     assert [packet.fused.path for packet in stories if packet.fused] == [
         "slow",
         *["fast"] * 9,
@@ -198,6 +200,9 @@ def test_the_fast_path_is_left_where_an_event_fires() -> None:
     ]
     assert stories[10].fused is not None
     assert stories[10].fused.why == "packetcap's event over fired: from there on NF by NF"
+    assert stories[10].fused.rewrites == []  # the NAT's action is applied at its place
+    assert [one.nfs for one in stories[9].fused.rewrites] == [["mazunat"]]
+    assert stories[11].fused.early_drop == "packetcap"
     assert stories[10].journey.dropped is not None
     assert stories[10].journey.dropped.where == "examples/first_nf.py:34"
 

@@ -20,11 +20,13 @@ class Rewrite:
         place: Where it is applied: "at the end" or "before <NF>".
         fields: Fields that are written, by their names in ``flow.modify``.
         nfs: The NFs whose records are consolidated in it.
+        before: Position (in the order of travel) of the NF before which it is applied.
     """
 
     place: str
     fields: tuple[str, ...]
     nfs: tuple[str, ...]
+    before: int
 
 
 @dataclass(frozen=True)
@@ -71,9 +73,8 @@ def consolidated(plan: ChainPlan, fcb: bytes, side: int) -> Consolidated:
         nodes = [order[position] for position in placed.point.stages]
         nfs = tuple(node.node.name for node in nodes if recorded & set(_recorded(fcb, node)))
         before = placed.point.before
-        rewrites.append(
-            Rewrite("at the end" if before == len(order) else f"before {order[before].node.name}", fields, nfs)
-        )
+        place = "at the end" if before == len(order) else f"before {order[before].node.name}"
+        rewrites.append(Rewrite(place, fields, nfs, before))
     headers = tuple(
         node.node.name
         for node in order[:reach]

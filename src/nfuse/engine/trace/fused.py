@@ -51,13 +51,18 @@ class Before:
             facts.why = self._why_slow(number)
             return facts
         assert self.table is not None
-        facts.path = "fast"
+        order = [plan.node.name for plan in self._engine.plan.order(self.side)]
+        facts.path, end = "fast", len(order)
         left = self._left_at(journey)
-        if left:
-            facts.path, facts.why = "fast, then slow", left
-        facts.headers = list(self.table.headers)
-        facts.early_drop = self.table.drop
-        facts.rewrites = [Rewritten(one.place, list(one.fields), list(one.nfs)) for one in self.table.rewrites]
+        if left is None:
+            facts.early_drop = self.table.drop
+        else:
+            facts.path, end = "fast, then slow", order.index(left[0])
+            facts.why = f"{left[1]}: from there on NF by NF"
+        facts.headers = [name for name in self.table.headers if order.index(name) < end]
+        facts.rewrites = [
+            Rewritten(one.place, list(one.fields), list(one.nfs)) for one in self.table.rewrites if one.before <= end
+        ]
         return facts
 
     def _why_slow(self, number: int) -> str:
@@ -79,12 +84,12 @@ class Before:
             return "a SYN may open its session anew"
         return "its session has changed, or was found by an old reply key"
 
-    def _left_at(self, journey: Journey) -> str:
-        """Say at which NF a packet of the fast path left it: an event fired, or the NF may answer packets."""
+    def _left_at(self, journey: Journey) -> tuple[str, str] | None:
+        """Return the NF at which a packet left the fast path, and why: an event fired, or the NF may answer packets."""
         plans = {plan.node.name: plan for plan in self._engine.plan.nodes}
         for step in journey.steps:
             if plans[step.nf].replies:
-                return f"{step.nf} may answer packets: from there on NF by NF"
+                return step.nf, f"{step.nf} may answer packets"
             if step.events:
-                return f"{step.nf}'s event {step.events[0]} fired: from there on NF by NF"
-        return ""
+                return step.nf, f"{step.nf}'s event {step.events[0]} fired"
+        return None

@@ -7,6 +7,7 @@ import contextlib
 import functools
 import inspect
 from pathlib import Path
+from typing import Any
 
 PACKAGE = Path(__file__).resolve().parents[2]
 
@@ -21,7 +22,7 @@ def shown(path: str) -> str:
 
 
 @functools.cache
-def class_place(cls: type) -> str:
+def class_place(cls: Any) -> str:
     """Return a class and where it is defined: ``Monitor (nfuse/nf/library/monitor.py:24)``."""
     try:
         line = inspect.getsourcelines(cls)[1]
@@ -36,7 +37,7 @@ def _tree(path: str) -> ast.Module:
 
 
 @functools.cache
-def drop_place(cls: type, reason: str) -> str:
+def drop_place(cls: Any, reason: str) -> str:
     """Return where the source of an NF class drops for a reason, ``file:line``, several separated by commas.
 
     Looked for are calls ``....drop("reason")`` in the files of the class and its bases; "" if there is none (a reason
