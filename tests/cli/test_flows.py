@@ -74,6 +74,14 @@ def test_plots(capsys, tmp_path, name) -> None:
             assert text.encode() in data
 
 
+@pytest.mark.parametrize("selected", ["port 7", "icmp"])
+def test_plots_of_few_flows(capsys, tmp_path, selected) -> None:
+    pytest.importorskip("matplotlib", reason="plots need matplotlib (the extra `plot`)")
+    target = tmp_path / "few.svg"
+    assert nfuse(capsys, "flows", CHAIN, "-i", GEN, "--filter", selected, "--plot", str(target))[0] == 0
+    assert f"{int(selected == 'icmp')} flow".encode() in target.read_bytes()
+
+
 def test_without_matplotlib(capsys, monkeypatch, tmp_path) -> None:
     monkeypatch.setitem(sys.modules, "matplotlib", None)
     code, _, err = nfuse(capsys, "flows", CHAIN, "-i", GEN, "--plot", str(tmp_path / "x.png"))

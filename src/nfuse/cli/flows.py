@@ -75,10 +75,10 @@ def command(
         from nfuse.cli.flow_plot import check
 
         check(plot_file, name)
+    arranged(FlowTable.empty(chain, monitor), filter_text, column, ascending)  # what is wrong is told before the run
     for file in (csv_file, plot_file):
         if file is not None:
             create(file)
-    arranged(FlowTable.empty(chain, monitor), filter_text, column, ascending)  # what is wrong is told before the run
     with progress_bar("running", quiet=as_json) as progress:
         result = run(
             chain,

@@ -26,7 +26,6 @@ class Before:
     def __init__(self, engine: FusedEngine, row: Any, frame: bytes, number: int, side: int) -> None:
         self._engine = engine
         self.work = engine.work
-        self.ended = engine.counters["sessions_ended"]
         self.flags = int(row["flags"])
         self.tcp = frame[int(row["l4"]) + 13] if self.flags & d.F_TCP else 0
         self.side = side

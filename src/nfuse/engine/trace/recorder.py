@@ -21,7 +21,7 @@ class _Visit:
     """A packet at an NF: how all was when it came."""
 
     def __init__(self, trip: Trip, place: Place, seat: Seat | None) -> None:
-        self.step = Step(place.node.name, class_place(type(place.node.nf)))
+        self.step = Step(place.node.name, class_place(_class_of(place)))
         self.version = version_of(trip.packet)
         self.session = place.fields(seat) if seat is not None else {}
         self.state = snapshot(place.instance)
@@ -154,6 +154,10 @@ def _why(trip: Trip, place: Place) -> str:
     return f"its traffic class ({place.traffic}) does not match"
 
 
+def _class_of(place: Place) -> Any:
+    return type(place.node.nf)
+
+
 def version_of(packet: Packet) -> Version:
     """Return a packet as it is now."""
     return Version(bytes(packet.data), int(packet.desc["link"]), int(packet.desc["wire"]))
@@ -167,7 +171,7 @@ def session_words(session: Session) -> str:
 
 def drop_of(place: Place, dropped: Dropped) -> Drop:
     """Return a drop with its place in the NF's source."""
-    where = "" if dropped.where == "chain" else drop_place(type(place.node.nf), dropped.reason)
+    where = "" if dropped.where == "chain" else drop_place(_class_of(place), dropped.reason)
     return Drop(dropped.where, dropped.reason, where)
 
 
