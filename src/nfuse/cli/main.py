@@ -19,6 +19,8 @@ _COMMANDS = {
     "demo": "A NAT -> load balancer -> monitor -> firewall chain over a million packets, with proof.",
     "run": "Run a chain on a capture (or any input port).",
     "verify": "Show that the compiled chain gives what its NFs give one by one, on your own traffic.",
+    "trace": "Tell what single packets went through, NF by NF.",
+    "flows": "Run a chain and show its table of flows.",
     "plan": "Show what the compiler made of a chain.",
     "bench": "Measure.",
     "nf": "List, show and write network functions.",

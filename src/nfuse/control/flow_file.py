@@ -3,20 +3,14 @@
 from __future__ import annotations
 
 import csv
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 from numpy.typing import NDArray
 
 from nfuse.chain.spec import Chain
-from nfuse.engine.api import STATES
-from nfuse.engine.flows import scratchpad
-from nfuse.nf.compile import analyse
-from nfuse.packet.address import unpack
+from nfuse.control.flow_table import FlowTable
 from nfuse.port.errors import PortError
-
-_COLUMNS = ("number", "family", "proto", "src", "sport", "dst", "dport", "side", "state", "deadline")
 
 
 def write_flows(path: str, chain: Chain, flows: NDArray[Any]) -> list[str]:
@@ -34,11 +28,7 @@ def write_flows(path: str, chain: Chain, flows: NDArray[Any]) -> list[str]:
     """
     written = [path]
     try:
-        with open(path, "w", newline="", encoding="utf-8") as file:
-            fields = list(_fields(chain))
-            writer = csv.writer(file)
-            writer.writerow([*_COLUMNS, *(name for name, _ in fields)])
-            writer.writerows(_row(record, fields) for record in flows)
+        write_table(path, FlowTable(chain, flows))
         for node in chain.nodes:
             table = getattr(type(node.nf), "write_csv", None)
             if table is not None:
@@ -49,28 +39,13 @@ def write_flows(path: str, chain: Chain, flows: NDArray[Any]) -> list[str]:
     return written
 
 
-def _fields(chain: Chain) -> Iterator[tuple[str, str]]:
-    """Yield (column, form) of all Session fields."""
-    for node in chain.nodes:
-        for column, _, slot in scratchpad(node.name, analyse(type(node.nf))):
-            yield column, slot.kind.form
+def write_table(path: str, table: FlowTable) -> None:
+    """Write a table of sessions as CSV with a header line, in its order.
 
-
-def _row(record: Any, fields: list[tuple[str, str]]) -> list[object]:
-    row: list[object] = []
-    for name in _COLUMNS:
-        value = record[name]
-        if name in ("src", "dst"):
-            data = bytes(value)
-            row.append(
-                unpack(int.from_bytes(data[:8], "big", signed=True), int.from_bytes(data[8:], "big", signed=True))
-            )
-        else:
-            row.append(STATES[value] if name == "state" else int(value))
-    for name, form in fields:
-        value = record[name]
-        if form == "address":
-            row.append(unpack(int(value[0]), int(value[1])) if any(value) else "")
-        else:
-            row.append(bytes(value).hex() if value.ndim else int(value))
-    return row
+    Raises:
+        OSError: The file can't be written.
+    """
+    with open(path, "w", newline="", encoding="utf-8") as file:
+        writer = csv.writer(file)
+        writer.writerow(table.columns)
+        writer.writerows(table.rows())

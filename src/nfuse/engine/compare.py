@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from nfuse.packet.fields import HEADERS
 from nfuse.packet.view import PacketView
+from nfuse.port.burst import Burst
 
 
 class Sent(NamedTuple):
@@ -22,6 +23,16 @@ class Sent(NamedTuple):
     side: int
     wire: int
     frame: bytes
+
+
+def sent_of(burst: Burst, order: NDArray[np.int32]) -> list[Sent]:
+    """Return the packets that leave, in order; ``number`` is the descriptor's index, -1 for made packets."""
+    sent = []
+    for index in order.tolist():
+        desc: Any = burst.desc[index]
+        ts, link, side, wire = (int(desc[name]) for name in ("ts", "link", "side", "wire"))
+        sent.append(Sent(-1 if index >= burst.n else index, ts, link, side, wire, burst.frame(index)))
+    return sent
 
 
 @dataclass(frozen=True)

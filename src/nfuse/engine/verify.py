@@ -12,8 +12,16 @@ from typing import Any
 
 from nfuse.chain.spec import Chain
 from nfuse.engine.api import Control, Engine
-from nfuse.engine.compare import Difference, Sent, frame_difference, mapping_difference, table_difference
+from nfuse.engine.compare import (
+    Difference,
+    Sent,
+    frame_difference,
+    mapping_difference,
+    sent_of,
+    table_difference,
+)
 from nfuse.engine.driver import Feed, Log, Progress
+from nfuse.engine.reference.observer import Frames
 from nfuse.engine.source import Source, Stages, opened
 from nfuse.engine.start import check_control, started
 from nfuse.memory.arena import read_bytes, write_bytes
@@ -71,22 +79,17 @@ class _Runner:
         self.log = Log(self.engine)
         self.feed = Feed(self.engine, chain, control)
         self.burst = Burst(packets)
-        self.trace: dict[int, list[tuple[str, bytes]]] | None = None
-        if hasattr(self.engine, "trace"):
-            self.trace = self.engine.trace = {}
+        self.frames = Frames()
+        if hasattr(self.engine, "observer"):
+            self.engine.observer = self.frames
 
     def run(self, source: Burst) -> list[Sent]:
         """Run a copy of a burst; return what leaves, in order."""
         copy_burst(source, self.burst)
-        if self.trace is not None:
-            self.trace.clear()
+        self.frames.after.clear()
         sent: list[Sent] = []
         for order in self.feed.process(self.burst):
-            for index in order.tolist():
-                desc: Any = self.burst.desc[index]
-                made = index >= self.burst.n
-                ts, link, side, wire = (int(desc[name]) for name in ("ts", "link", "side", "wire"))
-                sent.append(Sent(-1 if made else index, ts, link, side, wire, self.burst.frame(index)))
+            sent += sent_of(self.burst, order)
             self.log.drain()
         return sent
 
@@ -208,14 +211,11 @@ def _counted(runners: list[_Runner]) -> str:
 
 def _traced(runners: list[_Runner], index: int, one: Sent, other: Sent) -> str:
     """Name the NF of the reference engine after which the differing bytes have their final values."""
-    trace = runners[0].trace or {}
+    steps = runners[0].frames.after.get(index, [])
     where = [n for n, (x, y) in enumerate(zip(one.frame, other.frame, strict=False)) if x != y]
-    for (name, after), (_, before) in zip(
-        reversed(trace.get(index, [])), [*reversed(trace.get(index, []))][1:], strict=False
-    ):
+    for (name, after), (_, before) in zip(reversed(steps), [*reversed(steps)][1:], strict=False):
         if len(before) != len(after) or any(before[n : n + 1] != after[n : n + 1] for n in where):
             return f"\n  last changed by the {runners[0].name}'s NF {name!r}"
-    steps = trace.get(index, [])
     return f"\n  not changed after the {runners[0].name}'s NF {steps[0][0]!r}" if steps else ""
 
 

@@ -177,6 +177,15 @@ class NF:
         """Prepare the State anew after control input has changed parameters; by default ``on_start`` again."""
         self.on_start()
 
+    def explain(self, flow: Any) -> str:
+        """Say in words which of its rules or entries a flow has met; "" if there is nothing to say.
+
+        For ``nfuse trace``: runs in plain Python, outside the data path, and must change nothing. `flow` has the
+        Session fields, and the opening tuple at this NF's place: ``ip_src``, ``ip_dst``, ``sport``, ``dport``,
+        ``proto``.
+        """
+        return ""
+
 
 _API_ATTRIBUTES = frozenset({"traffic", "session", "tick", "compiled"})
 

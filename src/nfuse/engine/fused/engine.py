@@ -405,6 +405,14 @@ class FusedEngine:
                 self._scratch_columns(plan, rows, pool, live, (matched >> plan.index) & 1 != 0, column)
         return rows
 
+    def fcb(self, number: int) -> bytes | None:
+        """Return a copy of the flow control block of the live session of that number, None if there is none."""
+        size, used = self.plan.size, self._get(cx.USED)
+        pool = self._pool.bytes[size : (used + 1) * size].reshape(used, size)
+        numbers = np.ascontiguousarray(pool[:, NUMBER : NUMBER + 8]).view("<i8").reshape(used)
+        found = np.flatnonzero(numbers == number)
+        return pool[found[0]].tobytes() if number and len(found) else None
+
     def _scratch_columns(
         self,
         plan: NodePlan,

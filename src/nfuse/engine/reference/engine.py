@@ -16,9 +16,10 @@ from numpy.typing import NDArray
 from nfuse.chain.spec import Chain
 from nfuse.engine.api import COUNTERS, Control
 from nfuse.engine.flows import flow_type
+from nfuse.engine.reference.observer import Observer
 from nfuse.engine.reference.packet import Packet
 from nfuse.engine.reference.place import Place, octets
-from nfuse.engine.reference.session import CLOSING, TCP, Key, Session
+from nfuse.engine.reference.session import CLOSING, TCP, Key, Session, Tuple
 from nfuse.engine.reference.sessions import KeyInUse, Sessions
 from nfuse.engine.reference.travel import Traveller
 from nfuse.engine.reference.trip import Dropped, Trip
@@ -38,12 +39,12 @@ class ReferenceEngine:
         chain: The chain.
 
     Attributes:
-        trace: If set to a dict, it is filled with, by descriptor index, the list of (NF name, frame after it).
+        observer: Is told what happens to the packets; may be set between packets.
     """
 
     def __init__(self, chain: Chain) -> None:
         self.chain = chain
-        self.trace: dict[int, list[tuple[str, bytes]]] | None = None
+        self.observer: Observer | None = None
         self._count: Counter[str] = Counter(dict.fromkeys(COUNTERS, 0))
         self._drops: Counter[tuple[str, str]] = Counter()
         self._clock: int | None = None
@@ -115,6 +116,17 @@ class ReferenceEngine:
     def close(self) -> None:
         """See :class:`nfuse.engine.api.Engine`."""
 
+    # -------------------------------------------------------------------------------------------- for observers
+
+    @property
+    def places(self) -> list[Place]:
+        """The NFs at their places, in chain order."""
+        return self._places
+
+    def opening_tuple(self, session: Session, place: Place) -> Tuple:
+        """The session's opening tuple at a place."""
+        return self._traveller.opening_tuple(session, place)
+
     # ------------------------------------------------------------------------------------------------ one packet
 
     def _one(self, packet: Packet, index: int) -> list[Packet]:
@@ -126,8 +138,9 @@ class ReferenceEngine:
         if packet.flags & F_MALFORMED:
             return self._malformed(packet)
         trip = self._look_up(packet)
-        if self.trace is not None:
-            trip.trace = self.trace.setdefault(index, [])
+        if self.observer is not None:
+            trip.observer = self.observer
+            self.observer.looked_up(index, trip)
         leaving: list[Packet] = []
         tcp_flags = packet.tcp_flags
         try:
@@ -140,6 +153,7 @@ class ReferenceEngine:
             self._leave(trip, tcp_flags)
             leaving.append(packet)
         except Dropped as drop:
+            trip.dropped = drop
             self._drops[drop.where, drop.reason] += 1
         for made in trip.answers:
             self._count["made"] += 1
@@ -149,6 +163,7 @@ class ReferenceEngine:
                 self._check_size(made.packet)
                 leaving.append(made.packet)
             except Dropped as drop:
+                made.dropped = drop
                 self._drops[drop.where, drop.reason] += 1
         for one in leaving:
             self._count["packets_out"] += 1
@@ -175,6 +190,8 @@ class ReferenceEngine:
                 elapsed = clock // MILLI - self._last_tick[number] // MILLI
                 self._last_tick[number] = clock
                 self._count["faults"] += not place.on_tick(elapsed)
+                if self.observer is not None:
+                    self.observer.ticked(place, elapsed)
         self._sessions.expire(self._ms)
 
     def _malformed(self, packet: Packet) -> list[Packet]:
@@ -237,13 +254,15 @@ class ReferenceEngine:
             session.passed(trip.opening, tcp_flags)
         self._sessions.refresh(session, self._ms)
 
-    def _ended(self, session: Session) -> None:
+    def _ended(self, session: Session, cause: str) -> None:
         """Run on_end at the NFs that the session reached, in chain order, and let go of its blocks."""
         for place, seat in zip(self._places, session.seats, strict=True):
             if seat.reached:
                 self._count["faults"] += not place.on_end(session, seat)
         for place, seat in zip(self._places, session.seats, strict=True):
             place.release(seat, self._ms)
+        if self.observer is not None:
+            self.observer.ended(session, cause)
 
     def _flow(self, session: Session, kind: np.dtype[np.void]) -> np.void:
         entry = session.entry

@@ -15,7 +15,7 @@ from nfuse.engine.reference.session import TUPLE_FIELDS, Record, Seat, Session, 
 from nfuse.engine.reference.trip import Dropped, Trip
 from nfuse.nf.abi import LOG_DTYPE, Fault
 from nfuse.nf.effects import Effects
-from nfuse.nf.facade import FlowFacade, PacketFacade, record_of
+from nfuse.nf.facade import FlowFacade, PacketFacade, record_of, zero_of
 from nfuse.nf.instance import Instance
 from nfuse.packet.address import pack
 from nfuse.packet.fields import MODIFY_FIELDS
@@ -142,9 +142,12 @@ class Place:
     def run(self, call: Call) -> None:
         """Run the state function of the packet's flow."""
         chosen = call.seat.record.run if call.seat is not None else ""
-        handler = self._handlers.get(f"run_{chosen}" if chosen else "on_packet")
+        name = f"run_{chosen}" if chosen else "on_packet"
+        handler = self._handlers.get(name)
         if handler is None:
             return
+        if call.trip.observer is not None:
+            call.trip.observer.ran(call.trip, self, name)
         arguments = (call.pkt,) if call.seat is None else (call.pkt, self._plain_flow(call))
         try:
             handler(self.instance.facade, *arguments)
@@ -173,6 +176,8 @@ class Place:
         if handler is None:
             return None
         flow = self._flow(call, call.place())
+        if call.trip.observer is not None:
+            call.trip.observer.ran(call.trip, self, name)
         try:
             handler(self.instance.facade, call.pkt, flow)
         except Fault as fault:
@@ -248,6 +253,20 @@ class Place:
             if value is not None:
                 found[column] = pack(value) if slot.kind.form == "address" else _fitting(slot.kind, value)
         return found
+
+    def fields(self, seat: Seat) -> dict[str, Any]:
+        """The Session fields of a seat by name, those of a further session as ``session.field``; 0 if never stored."""
+        values = self._values(seat) if seat.reached else {}
+        stem = len(self.node.name) + 1
+        return {
+            column[stem:]: values.get(session, {}).get(slot.name, zero_of(slot.kind))
+            for column, session, slot in scratchpad(self.node.name, self.info)
+        }
+
+    def explain(self, seat: Seat, here: Tuple) -> str:
+        """What the NF says about a session that has reached it; `here` is the opening tuple at its place."""
+        told = self.instance.facade.explain(FlowFacade(self.info, self._values(seat), True, here._asdict()))
+        return "" if told is None else str(told)
 
     def _alert(self, signature: str, value: int) -> None:
         row = np.zeros((), LOG_DTYPE)

@@ -27,7 +27,7 @@ class Sessions:
         two_sided: Packets of the two directions come in by different sides.
         timeouts: Milliseconds by protocol and state.
         counters: Where ends and creations are counted.
-        on_end: Called for each session that ends, before its keys are free.
+        on_end: Called for each session that ends, with the cause, before its keys are free.
     """
 
     def __init__(
@@ -36,7 +36,7 @@ class Sessions:
         two_sided: bool,
         timeouts: dict[str, int],
         counters: Counter[str],
-        on_end: Callable[[Session], None],
+        on_end: Callable[[Session, str], None],
     ) -> None:
         self._capacity = capacity
         self._two_sided = two_sided
@@ -112,7 +112,7 @@ class Sessions:
 
     def end(self, session: Session, cause: str) -> None:
         """End a session; `cause` is a counter, or "" """
-        self._on_end(session)
+        self._on_end(session, cause)
         session.ended = True
         for key in (session.key, session.reply_key, session.old_key):
             if key is not None:

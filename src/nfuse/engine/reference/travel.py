@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import AbstractContextManager
 from typing import Any
 
 from nfuse.chain.spec import Chain
+from nfuse.engine.reference.observer import UNWATCHED, Visit
 from nfuse.engine.reference.place import Call, Place
 from nfuse.engine.reference.places import place_of
 from nfuse.engine.reference.session import ICMPS, MIRROR, TCP, UDP, Record, Seat, Session, Tuple
@@ -66,7 +68,8 @@ class Traveller:
         if place.info.stateless:
             if place.traffic.matches(trip.packet.view):
                 trip.matched = True
-                self._stateless(trip, place, passed)
+                with self._watched(trip, place):
+                    self._stateless(trip, place, passed)
             return
         if not trip.packet.family and not trip.session:
             return
@@ -77,7 +80,13 @@ class Traveller:
         assert trip.session is not None
         if not seat.reached and (trip.error or trip.later or trip.made):
             return
-        self._stateful(trip, place, trip.session, seat, passed)
+        with self._watched(trip, place, seat):
+            self._stateful(trip, place, trip.session, seat, passed)
+
+    @staticmethod
+    def _watched(trip: Trip, place: Place, seat: Seat | None = None) -> AbstractContextManager[object]:
+        """Tell the observer, if there is one, how the packet leaves the NF."""
+        return UNWATCHED if trip.observer is None else Visit(trip.observer, trip, place, seat)
 
     # ------------------------------------------------------------------------------------- classes and set-up
 
@@ -124,23 +133,27 @@ class Traveller:
 
     def _stateless(self, trip: Trip, place: Place, passed: Sequence[Place]) -> None:
         call = place.call(trip)
+        if trip.observer is not None:
+            trip.observer.arrived(trip, place, None)
         place.run(call)
         self._answer(trip, call.reply, passed)
         if call.drop:
             raise Dropped(place.node.name, call.drop)
-        self._note(trip, place)
 
     def _stateful(self, trip: Trip, place: Place, session: Session, seat: Seat, passed: Sequence[Place]) -> None:
         call = place.call(trip, session, seat, lambda: self.opening_tuple(session, place))
-        if trip.normal:
-            if not seat.reached:
-                call.place = trip.packet.tuple
-                place.set_up(call)
-                self._record(session, place, seat, place.on_flow(call), call)
-                call.place = lambda: self.opening_tuple(session, place)
-            elif place.has_on_change and (seat.pending or seat.generation != place.generation):
-                seat.pending, seat.generation = False, place.generation
-                self._record(session, place, seat, place.on_change(call), call)
+        first = trip.normal and not seat.reached
+        if first:
+            call.place = trip.packet.tuple
+            place.set_up(call)
+        if trip.observer is not None:
+            trip.observer.arrived(trip, place, seat)
+        if first:
+            self._record(session, place, seat, place.on_flow(call), call)
+            call.place = lambda: self.opening_tuple(session, place)
+        elif trip.normal and place.has_on_change and (seat.pending or seat.generation != place.generation):
+            seat.pending, seat.generation = False, place.generation
+            self._record(session, place, seat, place.on_change(call), call)
         if not (place.traffic.needs_l4 and (trip.error or trip.later)):
             place.run(call)
             for number, event in enumerate(place.events):
@@ -153,12 +166,6 @@ class Traveller:
         if recorded.drop:
             raise Dropped(place.node.name, recorded.drop)
         self._act(trip, recorded)
-        self._note(trip, place)
-
-    @staticmethod
-    def _note(trip: Trip, place: Place) -> None:
-        if trip.trace is not None:
-            trip.trace.append((place.node.name, bytes(trip.packet.data)))
 
     def opening_tuple(self, session: Session, place: Place) -> Tuple:
         """The session's opening tuple at a place."""
@@ -241,8 +248,11 @@ class Traveller:
             packet.turn()
         made = Trip(packet, trip.clock, trip.session, not trip.opening, error=packet.error, made=True)
         made.entry = trip.entry
+        made.observer = trip.observer
         made.reverse = not trip.reverse if self._chain.two_sided else trip.session is not None and trip.opening
         trip.answers.append(made)
+        if trip.observer is not None:
+            trip.observer.answered(trip, kind, made)
         try:
             for place in reversed(passed):
                 if self._on_the_way(made, place):

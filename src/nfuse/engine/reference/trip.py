@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 from nfuse.engine.reference.packet import Packet
 from nfuse.engine.reference.session import Session, Tuple
+
+if TYPE_CHECKING:
+    from nfuse.engine.reference.observer import Observer
 
 
 class Dropped(Exception):
@@ -41,8 +45,8 @@ class Trip:
         entry: The packet's tuple at the entry; None if it is not IP.
         pushed: Headers that the chain has pushed onto it and not yet removed.
         answers: The packets made in answer to it, in the order of making.
-        dropped: Why it did not come out (made packets).
-        trace: Where the frame after each NF is noted, if anybody wants to know.
+        dropped: Why it did not come out.
+        observer: Who wants to know how it fares, if anybody does.
     """
 
     packet: Packet
@@ -59,7 +63,7 @@ class Trip:
     pushed: int = 0
     answers: list[Trip] = field(default_factory=list)
     dropped: Dropped | None = None
-    trace: list[tuple[str, bytes]] | None = None
+    observer: Observer | None = None
 
     def __post_init__(self) -> None:
         packet = self.packet

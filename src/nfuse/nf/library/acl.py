@@ -20,7 +20,7 @@ import difflib
 import ipaddress
 import re
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 ALLOW, DROP, REJECT = 0, 1, 2
@@ -51,6 +51,8 @@ class Rule:
         src, dst: Address range as integers of the family.
         sport, dport: Port range, or None where the rule says nothing of ports.
         flags: (value, mask) of the TCP flags of the first packet, or None.
+        where: Where the rule stands, ``file:line``.
+        text: The rule as it is written, with single spaces and without its comment.
     """
 
     action: int
@@ -61,6 +63,8 @@ class Rule:
     sport: tuple[int, int] | None = None
     dport: tuple[int, int] | None = None
     flags: tuple[int, int] | None = None
+    where: str = field(default="", compare=False)
+    text: str = field(default="", compare=False)
 
     @property
     def has_ports(self) -> bool:
@@ -105,7 +109,8 @@ def parse_rules(lines: Iterable[str], name: str = "rules") -> list[Rule]:
         words = [(m.start() + 1, m.group()) for m in re.finditer(r"->|[^\s#>]+(?<!-)|>|#.*", line)]
         words = [word for word in words if not word[1].startswith("#")]
         if words:
-            found.append(_Line(f"{name}:{number}", words, len(line) + 1).rule())
+            rule = _Line(f"{name}:{number}", words, len(line) + 1).rule()
+            found.append(replace(rule, where=f"{name}:{number}", text=" ".join(line.partition("#")[0].split())))
     return found
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from nfuse import NF, Address, Array, IPv6Address, u8, u16, u32, u64
-from nfuse.nf.library.acl import ACTIONS, REJECT, UDP, load_rules
+from nfuse.nf.library.acl import ACTIONS, REJECT, TCP, UDP, load_rules
 from nfuse.nf.library.bit_vectors import NO_PORT, compile_rules
 from nfuse.nf.library.bits import lowest_bit
 
@@ -90,6 +90,15 @@ class IPFilter(NF):
             flow.drop("rejected", reply="reject")
         else:
             flow.drop("denied")
+
+    def explain(self, flow):
+        """Name the rule that decided, by its line."""
+        proto, flags = (TCP, flow.kind - 256) if flow.kind > 255 else (flow.kind, 0)
+        packet = (flow.ip_src.version, proto, int(flow.ip_src), int(flow.ip_dst), flow.sport, flow.dport, flags)
+        for rule in load_rules(self.rules):
+            if rule.matches(*packet):
+                return f"{rule.where}: {rule.text}"
+        return f"no rule matches; default: {self.default}"
 
     def match(self, src, dst, sport, dport, kind):
         """Return the number of the first rule that matches, or the number of rules if none does."""

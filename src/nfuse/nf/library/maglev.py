@@ -6,7 +6,7 @@ import numpy as np
 
 from nfuse import NF, Address, Array, PortRange, Prefix, tcp, u8, u16, u32, udp
 from nfuse.nf.library.bits import mix
-from nfuse.nf.library.maglev_table import FREE, build_table, is_prime, parse_backends
+from nfuse.nf.library.maglev_table import FREE, Backend, build_table, is_prime, parse_backends
 
 NONE = FREE
 """In place of a slot's number: none was there."""
@@ -97,6 +97,16 @@ class Maglev(NF):
         """Leave the flow where it is unless its backend is out."""
         if flow.backend == NONE or (flow.backend and self.state[flow.backend - 1] == OUT):
             self.choose(flow, flow.ip_src, flow.ip_dst, flow.sport, flow.dport, flow.proto)
+
+    def explain(self, flow):
+        """Name the backend of the flow, and its state."""
+        if flow.backend == 0:
+            return "no flow to the virtual address"
+        if flow.backend == NONE:
+            return "no backend takes flows"
+        slot = flow.backend - 1
+        backend = Backend(self.address[slot], self.port[slot])
+        return f"backend {backend.name} ({('down', 'up', 'draining')[self.state[slot]]})"
 
     def choose(self, flow, src, dst, sport, dport, proto):
         """Look the 5-tuple up in the table and send the flow there."""

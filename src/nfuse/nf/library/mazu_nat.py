@@ -161,6 +161,13 @@ class MazuNat(NF):
             if flow.endpoint.flows == 0 and flow.endpoint.port:
                 self.give_back(flow)
 
+    def explain(self, flow):
+        """Name the mapping of the flow's endpoint."""
+        if not flow.translated:
+            return "to an address of the pool, without a flow" if flow.ip_dst in self.members else "not translated"
+        public = self.address[flow.endpoint.slot]
+        return f"{flow.ip_src}:{flow.sport} mapped to {public}:{flow.endpoint.port}; its flows: {flow.endpoint.flows}"
+
     def allocate(self, flow, src, sport, proto):
         """Give the endpoint a port: of its host's address, of its parity, if there is one."""
         size = len(self.order)
