@@ -27,7 +27,7 @@ from types import ModuleType
 
 PACKAGE = Path(__file__).resolve().parent.parent
 """The folder of the nfuse package."""
-NATIVE = ("memory", "packet", "port", "flow", "action", "nf", "engine")
+NATIVE = ("memory", "packet", "port", "flow", "action", "nf", "engine/fused")
 """Its parts that hold native functions, or write them: any change there makes compiled code stale."""
 
 
