@@ -8,8 +8,9 @@ import pytest
 from tests.engine.conversation import need
 from tests.engine.nfs import Listener
 
-from nfuse import Chain, Prefix, ipv4, tcp, udp
+from nfuse import Chain, Prefix, ipv4, pcap_filter, tcp, udp
 from nfuse.engine.driver import ENGINES, run
+from nfuse.engine.fused.engine import FusedEngine
 from nfuse.engine.verify import verify
 from nfuse.nf.library import IPFilter, Maglev, MazuNat, Monitor
 from nfuse.packet.view import PacketView
@@ -46,3 +47,17 @@ def test_captures(captures: Path, engine: str) -> None:
         result = verify(chain_1(), str(path), ("reference", need(engine)))
         assert result.identical, f"{path.name}: {result}"
         assert result.translated or not translatable(path), path.name
+
+
+@pytest.mark.parametrize("direction", [None, "dst net 10.0.0.0/8 or ip6"])
+def test_parsing_in_the_loop_changes_nothing(captures: Path, monkeypatch: pytest.MonkeyPatch, direction: str | None):
+    """The fused engine parses ahead of its turn, up to the first fragment; parsed by the stages before, it is equal."""
+    chain = chain_1() if direction is None else chain_1().with_settings(direction=pcap_filter(direction))
+    for path in files(captures):
+        found = []
+        for parses in (True, False):
+            monkeypatch.setattr(FusedEngine, "parses", parses)
+            sink = ListOutput()
+            result = run(chain, str(path), sink, "fused")
+            found.append((sink.records, result.counters, result.drops, result.flows.tobytes(), result.states))
+        assert found[0] == found[1], path.name

@@ -9,7 +9,7 @@ from __future__ import annotations
 import signal
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from types import FrameType
 from typing import Any
@@ -142,21 +142,31 @@ class Feed:
         self._most = max(1, len(chain.nodes))  # packets that one packet can cause: each NF may answer it once
 
     def receive(self, stages: Stages) -> Iterator[NDArray[np.int32]]:
-        """Run the burst as it was received: an engine that parses gets it so, up to the first fragment.
-
-        Yields what leaves, piece by piece (each to be sent before the next).
-        """
+        """Run the burst as it was received; yield what leaves, piece by piece (each to be sent before the next)."""
         burst, done = stages.burst, 0
-        if getattr(self._engine, "parses", False) and self._schedule.empty and not stages.pending:
+        if not stages.pending:
+            done = yield from self._take(burst)
+        if done < burst.n or stages.pending:
+            stages.settle(done)
+            if done < burst.n:
+                yield from self.process(burst, done)
+
+    def replay(self, burst: Burst) -> Iterator[NDArray[np.int32]]:
+        """Run a burst that is parsed and in order in the way in which :meth:`receive` would have run it."""
+        done = yield from self._take(burst)
+        if done < burst.n:
+            yield from self.process(burst, done)
+
+    def _take(self, burst: Burst) -> Generator[NDArray[np.int32], None, int]:
+        """Let an engine that parses have packets up to the first fragment; return how many it took."""
+        done = 0
+        if getattr(self._engine, "parses", False) and self._schedule.empty:
             for start, stop in self._pieces(burst, 0, burst.n):
                 order, done = self._engine.take(burst, start, stop)  # type: ignore[attr-defined]
                 yield order
                 if done < stop:
                     break
-        if done < burst.n or stages.pending:
-            stages.settle(done)
-            if done < burst.n:
-                yield from self.process(burst, done)
+        return done
 
     def process(self, burst: Burst, done: int = 0) -> Iterator[NDArray[np.int32]]:
         """Run the packets of a burst from `done` on, which are parsed and in order; yield as :meth:`receive`."""

@@ -88,7 +88,7 @@ class _Runner:
         copy_burst(source, self.burst)
         self.frames.after.clear()
         sent: list[Sent] = []
-        for order in self.feed.process(self.burst):
+        for order in self.feed.replay(self.burst):
             sent += sent_of(self.burst, order)
             self.log.drain()
         return sent
