@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from nfuse.chain.graph import as_class, constant
 from nfuse.chain.spec import Chain
-from nfuse.engine.steer import steering
+from nfuse.flow.traffic.steer import steering
 from nfuse.memory.arena import Arena
 from nfuse.packet.desc import DESC_DTYPE, DESC_SIZE, LINK_RAW
 from nfuse.packet.parse import parse_burst

@@ -9,8 +9,8 @@ import numpy as np
 
 from nfuse.chain.spec import Chain
 from nfuse.engine.merge import Merged
-from nfuse.engine.steer import steering
 from nfuse.flow.fragments import FragmentStage
+from nfuse.flow.traffic.steer import steering
 from nfuse.memory.jit import compile_now
 from nfuse.packet.desc import F_FRAG
 from nfuse.packet.parse import parse_burst
