@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-from nfuse import Array, u8, u64
+from nfuse import Array, u8, u16, u64
 from nfuse.nf.library.acl import ACTIONS, REJECT, load_rules
 from nfuse.nf.library.rule_match import RuleMatch
 
@@ -27,6 +27,11 @@ class IPFilter(RuleMatch):
 
         actions: Array[u8]
         hits: Array[u64]  # sessions by rule; the last counts those that no rule matched
+
+    class Session:
+        """Protocol, or 256 + TCP flags of the first packet."""
+
+        kind: u16
 
     def on_start(self):
         """Read the rules and lay them out; new rules start with new counters.

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from nfuse import NF, Address, Array, IPv6Address, u16, u32, u64
+from nfuse import NF, Address, Array, IPv6Address, u32, u64
 from nfuse.nf.library.acl import UDP
 from nfuse.nf.library.bit_vectors import NO_PORT, compile_rules
 from nfuse.nf.library.bits import lowest_bit
@@ -26,11 +26,6 @@ class RuleMatch(NF):
         words: u32
         aggregates: u32
         count: u32
-
-    class Session:
-        """Protocol, or 256 + TCP flags of the first packet."""
-
-        kind: u16
 
     def lay_out(self, rules):
         """Fill the tables; for on_start and on_update."""
