@@ -243,17 +243,15 @@ class Ids(NF):
         return count_between(self.ports, port, self.port_at[a], self.port_at[a + 1]) & 1 == 1
 
     def alert_details(self):
-        """Return what EVE says of an alert, by its value, the sid."""
-        return {
-            rule.sid: {
-                "action": "blocked" if rule.action == DROP and self.prevent else "allowed",
-                "gid": 1,
-                "signature_id": rule.sid,
-                "rev": rule.rev,
-                "signature": rule.msg,
-            }
-            for rule in load_ids_rules(self.rules, self.variables)
-        }
+        """Return what EVE says of the alerts, by signature and value (the sid)."""
+        found = {}
+        for rule in load_ids_rules(self.rules, self.variables):
+            says = {"gid": 1, "signature_id": rule.sid, "rev": rule.rev, "signature": rule.msg}
+            action = "blocked" if self.prevent else "allowed"
+            found["drop", rule.sid] = {"action": action, **says}
+            found["alert", rule.sid] = found["log", rule.sid] = {"action": "allowed", **says}
+            found["logged packet", rule.sid] = {**found["log", rule.sid], "signature": f"{rule.msg} (logged packet)"}
+        return found
 
     def report(self, state):
         """Return a row a rule that has matched: sid, action, packets, msg; most packets first."""
