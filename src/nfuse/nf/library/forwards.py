@@ -67,7 +67,9 @@ class ForwardLine(Line[Forward]):
                 raise ValueError
             address = ipaddress.ip_address(bare or (match and (match[1] or match[2])) or "")
         except ValueError:
-            raise self.fail(f"{word!r} is not ADDRESS[:PORT[-PORT]], such as 192.0.2.1:80 or [2001:db8::1]:80") from None
+            raise self.fail(
+                f"{word!r} is not ADDRESS[:PORT[-PORT]], such as 192.0.2.1:80 or [2001:db8::1]:80"
+            ) from None
         if not match or not match[3]:
             return address, None
         low, high = int(match[3]), int(match[4] or match[3])

@@ -30,7 +30,7 @@ PROTOCOLS = {"ip": 0, "icmp": 1, "tcp": 6, "udp": 17}
 """Protocol numbers; 0: any. ``icmp`` holds for ICMPv6 too."""
 SAID = ("msg", "rev", "gid", "classtype", "priority", "reference", "metadata")
 """Options that say something of the rule and change nothing of what it matches."""
-ESCAPES = r'write bytes as |0d 0a|, and \" \; \: \\ \| for what has a meaning'
+ESCAPES = r"write bytes as |0d 0a|, and \" \; \: \\ \| for what has a meaning"
 PORTS = 1 << 16
 SHAPE = re.compile(
     r"\s*(?P<action>\S+)\s+(?P<proto>\S+)\s+(?P<src>\[[^\]]*\]|!\[[^\]]*\]|\S+)\s+(?P<sport>\[[^\]]*\]|!\[[^\]]*\]|\S+)"
@@ -138,7 +138,9 @@ class _Reader:
         if not contents:
             self.fail(match.start("options"), "expected a content; to decide by headers alone is what IPFilter is for")
         if not re.fullmatch(r"[1-9]\d{0,8}", said.get("sid", "")):
-            self.fail(self.at("sid") or match.start("options"), "expected a sid: a number of up to 9 digits, once a rule")
+            self.fail(
+                self.at("sid") or match.start("options"), "expected a sid: a number of up to 9 digits, once a rule"
+            )
         rev = said.get("rev", "0")
         return IdsRule(
             action, header, contents, int(said["sid"]), said.get("msg", ""), int(rev) if rev.isdecimal() else 0

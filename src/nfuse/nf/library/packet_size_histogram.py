@@ -28,7 +28,9 @@ class PacketSizeHistogram(NF):
     def on_start(self):
         """Lay the groups out."""
         if not self.bounds or self.bounds != sorted(set(self.bounds)) or len(self.bounds) > 1000:
-            raise ValueError("bounds: expected 1 to 1000 sizes in rising order, such as [64, 127, 255, 511, 1023, 1518]")
+            raise ValueError(
+                "bounds: expected 1 to 1000 sizes in rising order, such as [64, 127, 255, 511, 1023, 1518]"
+            )
         if self.bounds[-1] == 0xFFFFFFFF:
             raise ValueError("bounds: sizes are less than 4294967295")
         self.starts.fill([bound + 1 for bound in self.bounds])

@@ -95,10 +95,14 @@ class RateLimiter(NF):
         least = 1 if self.in_packets else LONGEST
         for name, needed in (("burst", True), ("excess", self.excess), ("peak_burst", self.peak)):
             if needed and getattr(self, name) < least:
-                raise ValueError(f"{name}: {getattr(self, name)}; expected at least {least}, or full packets never pass")
+                raise ValueError(
+                    f"{name}: {getattr(self, name)}; expected at least {least}, or full packets never pass"
+                )
         for number, name in enumerate(("green", "yellow", "red")):
             value = getattr(self, name)
-            self.action[number] = {"pass": PASS, "drop": DROP}[value] if value in ("pass", "drop") else parse_dscp(value, name)
+            self.action[number] = (
+                {"pass": PASS, "drop": DROP}[value] if value in ("pass", "drop") else parse_dscp(value, name)
+            )
         if self.aware and min(self.action[YELLOW], self.action[RED]) < 0:
             raise ValueError("aware: expected DSCPs for yellow and red, to tell the colour that a packet comes with")
         self.sent, self.received = self.direction != "received", self.direction != "sent"
