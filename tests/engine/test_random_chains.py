@@ -157,7 +157,7 @@ CHANGES: dict[str, list[dict[str, Any]]] = {
     "Ids": [{"rules": IDS_RULES[:1]}, {"prevent": False}, {"rules": []}],
     "Nptv6": [{"inside": "2001:db8::/48", "outside": "2001:db8:78::/48"}],
     "PacketSizeHistogram": [{"bounds": [80]}],
-    "RateLimiter": [{"rate": 1000}, {"red": "pass"}, {"direction": "both"}],
+    "RateLimiter": [{"rate": 60}, {"green": "CS1"}, {"direction": "both"}],
     "StaticNat": [{"pairs": {}}, {"pairs": {"10.0.0.1": "192.0.2.60"}}],
     "IPFilter": [{"rules": ["drop udp any -> any 53"]}, {"default": "reject"}],
 }

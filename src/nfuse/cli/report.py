@@ -154,7 +154,7 @@ def as_dict(chain: Chain, result: RunResult) -> dict[str, Any]:
         "counters": dict(result.counters),
         "drops": drops,
         "conserved": result.conserved,
-        "reports": {name: rows for name, rows in rows_of(chain, result)},
+        "reports": dict(rows_of(chain, result)),
         "sessions_live": len(result.flows),
         "alerts": result.alerts,
         "alerts_lost": result.alerts_lost,

@@ -63,8 +63,8 @@ def run(
         progress: Called after each burst.
         packets: Packets per burst.
         alerts: Takes the alerts while the chain runs; without it they are collected in the result.
-        states: Whether the result has the State of the NFs, or of which (names in the chain), as Python values; this takes
-            time where it is large.
+        states: Whether the result has the State of the NFs as Python values (which takes time where it is large), or
+            the names of those whose State it has.
 
     Ports are closed at the end, so that a capture is whole, also after Ctrl-C: the run then stops after the burst in
     hand and the result is what was done so far (``interrupted``). An output that fails (a full disk, a reader that has

@@ -17,10 +17,9 @@ PAGES = {name: re.sub(r"(?<=[a-z])(?=[A-Z])|(?<=IP)(?=[A-Z][a-z])", "-", name).l
     "IpIpEncap": "ip-ip",
     "IpIpDecap": "ip-ip",
 }
-LARGEST = {"Monitor": 40, "MazuNat": 16, "Maglev": 8, "IPFilter": 8, "DosGuard": 16, "IpIpEncap": 0, "IpIpDecap": 0} | {
-    **{"Classifier": 8, "DestinationNat": 0, "Gateway": 0, "Ids": 8, "Nptv6": 8, "RateLimiter": 48, "StaticNat": 8},
-    **dict.fromkeys(("CheckIPHeader", "Counter", "DecTtl", "HeavyHitters", "MacSwap", "PacketSizeHistogram"), 0),
-}
+LARGEST = {"Monitor": 40, "MazuNat": 16, "Maglev": 8, "IPFilter": 8, "DosGuard": 16, "IpIpEncap": 0, "IpIpDecap": 0}
+LARGEST |= {"Classifier": 8, "DestinationNat": 0, "Gateway": 0, "Ids": 8, "Nptv6": 8, "RateLimiter": 48, "StaticNat": 8}
+LARGEST |= dict.fromkeys(("CheckIPHeader", "Counter", "DecTtl", "HeavyHitters", "MacSwap", "PacketSizeHistogram"), 0)
 MODIFIES = {
     "MazuNat": {"ip_src", "sport"},
     "Maglev": {"ip_dst", "dport"},

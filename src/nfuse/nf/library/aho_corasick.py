@@ -1,4 +1,4 @@
-"""Aho-Corasick: all occurrences of many texts in one pass, as flat tables (CACM 18(6), 1975, algorithm 4: no fail moves).
+"""Aho-Corasick: all occurrences of many texts in one pass, as flat tables (CACM 18(6), 1975, with algorithm 4).
 
 Letters are folded: A and a are one. Bytes that occur in no text share one column, so a row has as many entries as the
 texts have different bytes, and one more.
@@ -92,7 +92,7 @@ def _trie(texts: Sequence[Sequence[int]]) -> tuple[list[dict[int, int]], list[li
 
 
 def _moves(trie: Sequence[dict[int, int]], width: int) -> tuple[NDArray[np.int64], list[int], list[int]]:
-    """Return the moves (a row a state), each state's longest proper suffix, and the states by depth without the root."""
+    """Return the moves (a row a state), each state's longest suffix, and the states by depth without the root."""
     moves = np.zeros((len(trie), width), dtype=np.int64)
     fail = np.zeros(len(trie), dtype=np.int64)
     order: list[int] = []

@@ -1,6 +1,8 @@
-"""Bit tricks that handlers share; plain functions, compiled with each handler that calls them."""
+"""Searches and bit tricks that handlers share; plain functions, compiled with each handler that calls them."""
 
 from __future__ import annotations
+
+from nfuse import Address
 
 
 def lowest_bit(word):
@@ -47,3 +49,10 @@ def count_between(edges, value, first, end):
         else:
             high = middle
     return low - first
+
+
+def masked(address, mask4, mask6):
+    """Return the prefix of an address, by the masks for the two families (see :func:`~nfuse.nf.library.prefixes.mask`)."""
+    if address.version == 4:
+        return Address(address.hi & mask4.hi, address.lo & mask4.lo)
+    return Address(address.hi & mask6.hi, address.lo & mask6.lo)

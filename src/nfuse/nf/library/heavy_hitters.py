@@ -6,13 +6,14 @@ import ipaddress
 from typing import Literal
 
 from nfuse import NF, Address, Array, HashMap, boolean, u8, u16, u32, u64
-from nfuse.nf.library.prefixes import mask, masked
+from nfuse.nf.library.bits import masked
+from nfuse.nf.library.prefixes import mask
 
 NONE = 0xFFFFFFFF
 
 
 class HeavyHitters(NF):
-    """Find the sources or destinations of most bytes or packets: Space-Saving (Metwally, Agrawal, El Abbadi, ICDT 2005).
+    """Find the sources or destinations of most bytes or packets: Space-Saving (Metwally et al., ICDT 2005).
 
     `size` addresses are counted. One that is not among them takes the place, and the count, of the smallest; so a count
     is too high by at most its error, and whatever has more than the total divided by `size` is in the table. With
@@ -88,7 +89,7 @@ class HeavyHitters(NF):
         self.place[slot] = at
 
     def report(self, state):
-        """Return the `top` largest: address or prefix, count, error (the true count is count - error to count), share."""
+        """Return a row for each of the `top` largest: address, count, error (count - error to count is true), share."""
         rows = zip(state["address"], state["count"], state["error"], strict=True)
         found = sorted((-count, self.label(address), error) for address, count, error in rows if count)
         return [

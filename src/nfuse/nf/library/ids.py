@@ -82,18 +82,17 @@ class Ids(NF):
         port_sets = [one for header in headers for one in (header.sport, header.dport)]
         automaton = build(texts)
         self.width, self.accepting = automaton.width, automaton.accepting
-        for name, values in {
-            **{name: getattr(automaton, name) for name in ("columns", "moves", "first", "ends")},
-            **{"text": b"".join(texts), "start": accumulate(map(len, texts), initial=0)},
-            **{"nocase": [c.nocase for c, _ in contents], "rule": [r for _, r in contents], "seen": [0] * len(texts)},
-            **{name: [getattr(rule, name) for rule in rules] for name in ("action", "sid")},
-            "header": [headers.index(rule.header) for rule in rules],
-            "needed": [len(rule.contents) for rule in rules],
-            **{name: [0] * len(rules) for name in ("had", "current", "hits", "matched")},
-            **{name: [getattr(header, name) for header in headers] for name in ("proto", "either")},
-            **{"edges": [edge for one in address_sets for edge in one], "edge_at": bounds(address_sets)},
-            **{"ports": [edge for one in port_sets for edge in one], "port_at": bounds(port_sets)},
-        }.items():
+        tables = {name: getattr(automaton, name) for name in ("columns", "moves", "first", "ends")}
+        tables |= {"text": b"".join(texts), "start": bounds(texts), "seen": [0] * len(texts)}
+        tables |= {"nocase": [c.nocase for c, _ in contents], "rule": [rule for _, rule in contents]}
+        tables |= {name: [getattr(rule, name) for rule in rules] for name in ("action", "sid")}
+        tables |= {name: [0] * len(rules) for name in ("had", "current", "hits", "matched")}
+        tables["needed"] = [len(rule.contents) for rule in rules]
+        tables["header"] = [headers.index(rule.header) for rule in rules]
+        tables |= {name: [getattr(header, name) for header in headers] for name in ("proto", "either")}
+        tables |= {"edges": [edge for one in address_sets for edge in one], "edge_at": bounds(address_sets)}
+        tables |= {"ports": [edge for one in port_sets for edge in one], "port_at": bounds(port_sets)}
+        for name, values in tables.items():
             getattr(self, name).fill(values)
 
     def on_flow(self, pkt, flow):
@@ -101,9 +100,15 @@ class Ids(NF):
         self.choose(flow, pkt.ip.src, pkt.ip.dst, pkt.sport, pkt.dport, pkt.ip.proto)
 
     def on_change(self, flow):
-        """Choose again: rules or addresses have changed."""
-        flow.verdict = 0
-        self.choose(flow, flow.ip_src, flow.ip_dst, flow.sport, flow.dport, flow.proto)
+        """Choose again, since rules or addresses have changed; what a rule has decided about the flow stays."""
+        if flow.verdict == DROP and self.prevent:
+            flow.drop("intrusion")
+        elif flow.verdict == PASS:
+            flow.run(self.skip)
+        elif flow.verdict == LOG:
+            flow.run(self.log_all)
+        else:
+            self.choose(flow, flow.ip_src, flow.ip_dst, flow.sport, flow.dport, flow.proto)
 
     def choose(self, flow, src, dst, sport, dport, proto):
         """Skip the flow if no rule is about it, in either direction."""
@@ -125,7 +130,7 @@ class Ids(NF):
         self.alert("logged packet", flow.sid)
         self.inspect(pkt, flow)
 
-    @event(repeat=True)
+    @event
     def logged(self, flow):
         """Say that the flow's packets are to be logged from now on."""
         return flow.verdict == LOG
@@ -135,7 +140,7 @@ class Ids(NF):
         """Log them."""
         flow.run(self.log_all)
 
-    @event(repeat=True)
+    @event
     def passed(self, flow):
         """Say that a rule lets the flow pass."""
         return flow.verdict == PASS
@@ -145,7 +150,7 @@ class Ids(NF):
         """Look no more."""
         flow.run(self.skip)
 
-    @event(repeat=True)
+    @event
     def condemned(self, flow):
         """Say that a rule drops the flow."""
         return flow.verdict == DROP
@@ -210,7 +215,7 @@ class Ids(NF):
     def same(self, pkt, content, last):
         """Compare a content with the payload up to `last`, letters as they are."""
         end = self.start[content + 1]
-        for k in range(self.start[content], end):
+        for k in range(self.start[content], end):  # noqa: SIM110 - handlers have no generators
             if pkt.payload[last - (end - 1 - k)] != self.text[k]:
                 return False
         return True

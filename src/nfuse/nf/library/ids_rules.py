@@ -37,7 +37,7 @@ SHAPE = re.compile(
     r"\s+(?P<way>->|<>)\s+(?P<dst>\[[^\]]*\]|!\[[^\]]*\]|\S+)\s+(?P<dport>\[[^\]]*\]|!\[[^\]]*\]|\S+)"
     r"\s+\((?P<options>.*)\)\s*(?:#.*)?$"
 )
-OPTION = re.compile(r'\s*(?P<name>[a-z_.]+)\s*(?::\s*(?P<value>(?:"(?:\\.|[^"\\])*"|\\.|[^;"\\])*))?;')
+OPTION = re.compile(r'\s*(?P<name>[a-z_.]+)\s*(?::\s*(?P<value>!?"(?:\\.|[^"\\])*"|(?:\\.|[^;"\\])*))?\s*;')
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +81,7 @@ def load_ids_rules(rules: str | Path | Sequence[str], variables: Mapping[str, st
     Raises:
         RuleError: a line is no rule, a sid comes twice, or the file can't be read; with file, line and column.
     """
-    name, lines = "rule", rules
+    name, lines = "rule", [] if isinstance(rules, (str, Path)) else rules
     if isinstance(rules, (str, Path)):
         try:
             name, lines = str(rules), Path(rules).read_text(encoding="utf-8").splitlines()
@@ -237,4 +237,4 @@ class _Reader:
             high = int(match[3] or PORTS - 1) if match[2] else low
             if low <= high < PORTS:
                 return low, high + 1
-        self.fail(column, f"{item!r} is not any, a port (0-65535), low:high or a list of them")
+        return self.fail(column, f"{item!r} is not any, a port (0-65535), low:high or a list of them")

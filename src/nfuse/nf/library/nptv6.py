@@ -8,8 +8,8 @@ from nfuse import NF, Address, Prefix, boolean, ipv6, u8, u16, u64
 class Nptv6(NF):
     """Translate an inside prefix to an outside one, and back, without touching L4 checksums.
 
-    Another 16-bit word of the address takes up the difference (RFC 6296 section 3): bits 48 to 63 where the prefixes have
-    up to 48 bits (3.4), else the first word of the interface identifier that is not 0xffff (3.5).
+    Another 16-bit word of the address takes up the difference (RFC 6296 section 3): bits 48 to 63 where the prefixes
+    have up to 48 bits (3.4), else the first word of the interface identifier that is not 0xffff (3.5).
     """
 
     traffic = ipv6

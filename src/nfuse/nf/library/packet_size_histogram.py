@@ -44,7 +44,7 @@ class PacketSizeHistogram(NF):
         self.bytes[group] += pkt.len
 
     def report(self, state):
-        """Return a row a group, from the first that has packets to the last: sizes, packets, bytes, share of packets."""
+        """Return a row a group, from the first that has packets to the last: sizes, packets, bytes, share."""
         first, total = [0, *state["starts"]], max(1, sum(state["packets"]))
         last = [*(start - 1 for start in state["starts"]), ""]
         rows = [

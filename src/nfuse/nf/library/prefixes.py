@@ -5,7 +5,7 @@ from __future__ import annotations
 import ipaddress
 from collections.abc import Iterable
 
-from nfuse import Address, Prefix
+from nfuse import Prefix
 
 MAPPED = 0xFFFF << 32
 """::ffff:0:0, where IPv4 addresses stand among those of IPv6."""
@@ -14,7 +14,7 @@ TOP = 1 << 128
 
 
 def span(prefix: Prefix) -> tuple[int, int]:
-    """Return the first address of a prefix and the one behind its last, as 128-bit integers (IPv4 as ::ffff:a.b.c.d)."""
+    """Return the first address of a prefix and the one behind its last as integers, IPv4 as ::ffff:a.b.c.d."""
     first = int(prefix.address) + (MAPPED if prefix.version == 4 else 0)
     return first, first + prefix.network.num_addresses
 
@@ -69,10 +69,3 @@ def mask(version: int, length: int) -> ipaddress.IPv6Address:
     if length > bits:
         raise ValueError(f"prefix{version}: {length} is more than the {bits} bits of an IPv{version} address")
     return ipaddress.IPv6Address(TOP - (1 << (bits - length)))
-
-
-def masked(address, mask4, mask6):
-    """Return the prefix of an address, by the masks for the two families; for handlers."""
-    if address.version == 4:
-        return Address(address.hi & mask4.hi, address.lo & mask4.lo)
-    return Address(address.hi & mask6.hi, address.lo & mask6.lo)

@@ -5,8 +5,9 @@ from __future__ import annotations
 from typing import Literal
 
 from nfuse import NF, Address, Array, HashMap, boolean, i8, u8, u32, u64
+from nfuse.nf.library.bits import masked
 from nfuse.nf.library.dscp import parse_dscp
-from nfuse.nf.library.prefixes import mask, masked
+from nfuse.nf.library.prefixes import mask
 
 SECOND = 1_000_000_000
 """Parts of a token. A bucket gains `rate` parts a nanosecond: nothing is rounded, nothing drifts."""

@@ -9,7 +9,7 @@ from nfuse.nf.library.bits import lowest_bit
 
 
 class RuleMatch(NF):
-    """The base of NFs with rules of :mod:`nfuse.nf.library.acl`: tables in the State, :meth:`lay_out`, :meth:`match`."""
+    """The base of NFs with rules as :mod:`nfuse.nf.library.acl` has them: :meth:`lay_out` and :meth:`match` them."""
 
     class State:
         """The rules as bit vectors (:class:`nfuse.nf.library.bit_vectors.Compiled`)."""
