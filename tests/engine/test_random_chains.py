@@ -17,7 +17,28 @@ from nfuse.engine.api import Control
 from nfuse.engine.driver import ENGINES
 from nfuse.engine.verify import verify
 from nfuse.memory.jit import JIT
-from nfuse.nf.library import DosGuard, IPFilter, IpIpDecap, IpIpEncap, Maglev, MazuNat, Monitor
+from nfuse.nf.library import (
+    CheckIPHeader,
+    Classifier,
+    Counter,
+    DecTtl,
+    DestinationNat,
+    DosGuard,
+    Gateway,
+    HeavyHitters,
+    Ids,
+    IPFilter,
+    IpIpDecap,
+    IpIpEncap,
+    MacSwap,
+    Maglev,
+    MazuNat,
+    Monitor,
+    Nptv6,
+    PacketSizeHistogram,
+    RateLimiter,
+    StaticNat,
+)
 
 EXAMPLES = settings.default.max_examples if settings.default is not None else 100
 
@@ -66,7 +87,40 @@ RULES = [
     "allow any any -> any",
 ]
 
+CLASSES_OF_FLOWS = ["web tcp any -> any 80", "tests udp 10.0.0.2 -> any", "web tcp 2001:db8::/32 -> any flags S/S"]
+FORWARDS = [
+    "tcp 203.0.113.5:80-99 -> 10.9.0.1:8080",
+    "udp 203.0.113.6 -> 10.9.0.2",
+    "any [2001:db8:1::5]:53 -> 2001:db8:1::6",
+]
+PAIRS = {"10.0.0.2/31": "192.0.2.40/31", "10.9.0.1": "192.0.2.50", "2001:db8::/64": "2001:db8:7::/64"}
+IDS_RULES = [
+    'alert tcp any any -> any 80 (msg:"a"; content:"e"; nocase; sid:1;)',
+    'drop ip 10.0.0.0/31 any <> any any (content:"|62|"; content:"c"; sid:2;)',
+    'pass udp any any -> any [7,8080] (content:"d"; sid:3;)',
+    'log tcp any any -> any ![80,53] (content:"|00|"; sid:4;)',
+]
+
 LIBRARY_NFS: list[Any] = [
+    lambda: CheckIPHeader(bad_sources=["10.0.0.3", "2001:db8::2/128"]),
+    lambda: Classifier(rules=CLASSES_OF_FLOWS, dscp={"web": "AF21", "other": 3}),
+    lambda: Counter(),
+    lambda: DecTtl(answer=True),
+    lambda: DestinationNat(rules=FORWARDS),
+    lambda: Gateway(eth_dst="02:00:00:00:00:99", vlan_vid=9, ttl=7, dscp="EF"),
+    lambda: HeavyHitters(size=3, prefix4=31),
+    lambda: HeavyHitters(size=2, key="destination", unit="packets"),
+    lambda: Ids(rules=IDS_RULES),
+    lambda: MacSwap(),
+    lambda: Nptv6(inside="2001:db8::/48", outside="2001:db8:77::/48"),
+    lambda: Nptv6(inside="2001:db8:1::/56", outside="fd00:1:2:300::/56"),
+    lambda: PacketSizeHistogram(bounds=[60, 61, 70]),
+    lambda: RateLimiter(rate=2, burst=3, excess=2, unit="packets", yellow="AF12", direction="sent"),
+    lambda: RateLimiter(
+        rate=90, burst=1500, peak=200, peak_burst=2000, per="source", buckets=2, yellow=7, red=8, aware=True
+    ),
+    lambda: RateLimiter(rate=1, burst=2, unit="packets", per="source", prefix4=31, direction="received"),
+    lambda: StaticNat(pairs=PAIRS),
     lambda: Monitor(),
     lambda: MazuNat(public="192.0.2.10", inside=Prefix("10.0.0.0/24"), ports="2000-2005"),
     lambda: MazuNat(public=["192.0.2.20", "192.0.2.21"], ports="2000-2003"),
@@ -94,6 +148,17 @@ CHANGES: dict[str, list[dict[str, Any]]] = {
     "Hoarder": [{"keep": 2}, {"keep": 7}],
     "Cipher": [{"key": 1}],
     "IpIpEncap": [{"ttl": 9}, {"src": "198.51.100.9", "dst": "198.51.100.10"}],
+    "CheckIPHeader": [{"checksum": False}, {"bad_sources": ["10.0.0.0/8"]}],
+    "Classifier": [{"rules": ["late any any -> any"], "dscp": {"late": 1}}, {"dscp": {}}],
+    "DecTtl": [{"answer": False}],
+    "DestinationNat": [{"rules": FORWARDS[1:]}, {"rules": ["any 203.0.113.5 -> 10.9.0.3"]}],
+    "Gateway": [{"ttl": None}, {"eth_src": "02:00:00:00:00:98", "vlan_pcp": 3}],
+    "HeavyHitters": [{"size": 5}],
+    "Ids": [{"rules": IDS_RULES[:1]}, {"prevent": False}, {"rules": []}],
+    "Nptv6": [{"inside": "2001:db8::/48", "outside": "2001:db8:78::/48"}],
+    "PacketSizeHistogram": [{"bounds": [80]}],
+    "RateLimiter": [{"rate": 60}, {"green": "CS1"}, {"direction": "both"}],
+    "StaticNat": [{"pairs": {}}, {"pairs": {"10.0.0.1": "192.0.2.60"}}],
     "IPFilter": [{"rules": ["drop udp any -> any 53"]}, {"default": "reject"}],
 }
 
@@ -222,7 +287,34 @@ def tunnelled() -> Chain:
     return Chain(graph, capacity=24, unmatched="drop", malformed="pass", mtu=90)
 
 
-FIXED = [large, mixed, sided, stateful, tunnelled]
+def translated() -> Chain:
+    """The NATs of the library, and what looks at packets around them."""
+    graph = (
+        CheckIPHeader(bad_sources=["10.0.0.3", "2001:db8::2/128"])
+        >> Classifier(rules=CLASSES_OF_FLOWS, dscp={"web": "AF21"})
+        >> StaticNat(pairs=PAIRS)
+        >> Ids(rules=IDS_RULES)
+        >> Nptv6(inside="2001:db8::/56", outside="fd00:1:2:300::/56")
+        >> DestinationNat(rules=FORWARDS)
+        >> DecTtl(answer=True)
+    )
+    return Chain(graph, two_sided=True, capacity=24, timeouts=SHORT)
+
+
+def counted() -> Chain:
+    """What limits, counts and rewrites each packet."""
+    graph = (
+        Counter()
+        >> RateLimiter(rate=2, burst=3, excess=2, unit="packets", per="source", prefix4=31, buckets=2, yellow="AF12")
+        >> Gateway(eth_dst="02:00:00:00:00:99", vlan_vid=9, ttl=7, dscp="EF")
+        >> HeavyHitters(size=3, prefix4=31)
+        >> PacketSizeHistogram(bounds=[60, 61, 70])
+        >> MacSwap()
+    )
+    return Chain(graph, capacity=24, timeouts=SHORT)
+
+
+FIXED = [large, mixed, sided, stateful, tunnelled, translated, counted]
 """Chains that stay the same, so that they are compiled once."""
 
 

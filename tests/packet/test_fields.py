@@ -65,6 +65,7 @@ EXPECTED: dict[str, dict[str, Any]] = {
         "ipv4.df": 1,
         "ipv4.mf": 0,
         "ipv4.frag_offset": 0,
+        "ipv4.checksum_ok": 1,
         "tcp.sport": 11,
         "tcp.dport": 22,
         "tcp.seq": 2**31,
@@ -171,6 +172,18 @@ def test_writes(module: Any) -> None:
             assert changed <= one.width // 8 + 1 + 4, full
             store(frame.P, read(kept.P))
             assert frame.data == before, full
+
+
+def test_a_wrong_header_checksum_stays_wrong(module: Any) -> None:
+    """So it does not matter whether a store, or a consolidated change, comes before the look or after it."""
+    for damage in range(1, 0x10000, 0x0FFF):
+        view = PacketView(bytearray(bytes(PACKETS["tcp4"])))
+        view.data[28] ^= damage >> 8  # IPv4 follows 18 bytes of Ethernet and VLAN
+        view.data[29] ^= damage & 255
+        for full, value in (("ip.ttl", 0), ("ip.src", pack("255.255.0.0")), ("ip.dscp", 63)):
+            assert not view.ipv4.checksum_ok
+            getattr(module, "store_" + full.replace(".", "_"))(view.P, value)
+        assert not view.ipv4.checksum_ok
 
 
 def test_wrong_family(module: Any) -> None:

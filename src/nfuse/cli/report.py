@@ -97,6 +97,41 @@ def summary(chain: Chain, result: RunResult) -> str:
     return "\n".join(lines)
 
 
+BAR = 24
+"""Letters of the bar that stands for all."""
+
+
+def reporting(chain: Chain) -> list[str]:
+    """Return the names of the NFs that report: their class has ``report(self, state)``, which returns rows (dicts)."""
+    return [node.name for node in chain.nodes if callable(getattr(type(node.nf), "report", None))]
+
+
+def rows_of(chain: Chain, result: RunResult) -> list[tuple[str, list[dict[str, Any]]]]:
+    """Return what the NFs report of their State at the end of a run, by their names in the chain."""
+    nfs: dict[str, Any] = {node.name: node.nf for node in chain.nodes}
+    return [(name, nfs[name].report(result.states[name])) for name in reporting(chain) if name in result.states]
+
+
+def reports(chain: Chain, result: RunResult) -> list[str]:
+    """Return the NFs' reports as tables for people; a column ``share`` (0 to 1) becomes per cents and a bar."""
+    return [f"{name}\n{_rows(rows) if rows else '  nothing'}" for name, rows in rows_of(chain, result)]
+
+
+def _rows(rows: Sequence[dict[str, Any]]) -> str:
+    numbers = [place for place, value in enumerate(rows[0].values()) if isinstance(value, int | float)]
+    cells = [[_cell(key, value) for key, value in row.items()] for row in rows]
+    shares = [key for key in rows[0] if key == "share"]
+    lines = table([list(rows[0]), *cells], right=numbers).splitlines()
+    bars = ["", *(["█" * round(BAR * row["share"]) for row in rows] if shares else [""] * len(rows))]
+    return "\n".join(f"{line}  {bar}".rstrip() for line, bar in zip(lines, bars, strict=True))
+
+
+def _cell(key: str, value: object) -> str:
+    if key == "share" and isinstance(value, float):
+        return f"{100 * value:.1f} %"
+    return count(value) if isinstance(value, int) and key != "sid" else str(value)
+
+
 def conservation(c: dict[str, int]) -> str:
     """Return the equation that must hold for each run, with its numbers."""
     left, right = c["packets_in"] + c["made"], c["packets_out"] + c["dropped"]
@@ -119,6 +154,7 @@ def as_dict(chain: Chain, result: RunResult) -> dict[str, Any]:
         "counters": dict(result.counters),
         "drops": drops,
         "conserved": result.conserved,
+        "reports": dict(rows_of(chain, result)),
         "sessions_live": len(result.flows),
         "alerts": result.alerts,
         "alerts_lost": result.alerts_lost,

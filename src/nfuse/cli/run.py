@@ -12,7 +12,7 @@ import click
 from nfuse.cli import options
 from nfuse.cli.main import BAD_INPUT, DIFFERENT, INTERRUPTED, OK
 from nfuse.cli.progress import progress_bar
-from nfuse.cli.report import as_dict, count, say, summary
+from nfuse.cli.report import as_dict, count, reporting, reports, say, summary
 
 
 @click.command()
@@ -104,7 +104,7 @@ def command(
             limit=limit,
             progress=progress,
             alerts=taker,
-            states=False,
+            states=reporting(chain),
         )
     taken = "-" in {place(one) for one in (sink, reverse_out, alerts) if one}
     if as_json:
@@ -112,6 +112,8 @@ def command(
     else:
         say(f"chain: {chain}", error=taken)
         say(summary(chain, result), error=taken)
+        for text in reports(chain, result):
+            say(text, error=taken)
     if flows:
         from nfuse.control.flow_file import write_flows
 

@@ -22,16 +22,28 @@ from nfuse.port.errors import PortError
 _PROTOCOLS = {1: "ICMP", 4: "IPIP", 6: "TCP", 17: "UDP", 41: "IPv6", 58: "ICMPv6"}
 
 
-def events(chain: Chain, logs: NDArray[Any]) -> Iterator[dict[str, Any]]:
+Details = dict[str, dict[tuple[str, int], dict[str, Any]]]
+"""What NFs say of their alerts: by NF's name, then an alert's signature and value, fields of ``alert``."""
+
+
+def details_of(chain: Chain) -> Details:
+    """Ask the NFs whose class has ``alert_details(self)``, such as an IDS that alerts with the number of a rule."""
+    asked = {node.name: getattr(node.nf, "alert_details", None) for node in chain.nodes}
+    return {name: ask() for name, ask in asked.items() if callable(ask)}
+
+
+def events(chain: Chain, logs: NDArray[Any], details: Details | None = None) -> Iterator[dict[str, Any]]:
     """Yield the events of log records (``nfuse.nf.abi.LOG_DTYPE``) as plain data.
 
     ``nfuse.nf`` is the network function's name in the chain, ``nfuse.value`` what it logged beside the signature;
     ``nfuse.ns`` the exact time (ns since the epoch), as ``timestamp`` has microseconds only.
     """
     signatures = [analyse(type(node.nf)).signatures for node in chain.nodes]
+    known = details_of(chain) if details is None else details
     for record in logs:
         node = chain.nodes[int(record["nf"])]
-        signature = int(record["signature"])
+        signature, value = int(record["signature"]), int(record["value"])
+        text = signatures[node.index][signature - 1]
         proto = int(record["proto"])
         nanoseconds = int(record["clock"])
         yield {
@@ -45,9 +57,10 @@ def events(chain: Chain, logs: NDArray[Any]) -> Iterator[dict[str, Any]]:
             "alert": {
                 "action": "allowed",
                 "signature_id": signature,
-                "signature": signatures[node.index][signature - 1],
+                "signature": text,
+                **known.get(node.name, {}).get((text, value), {}),
             },
-            "nfuse": {"chain": chain.name, "nf": node.name, "value": int(record["value"]), "ns": nanoseconds},
+            "nfuse": {"chain": chain.name, "nf": node.name, "value": value, "ns": nanoseconds},
         }
 
 
@@ -64,7 +77,7 @@ class AlertFile:
 
     def __init__(self, path: str, chain: Chain) -> None:
         self.path = path
-        self._chain = chain
+        self._chain, self._details = chain, details_of(chain)
         self._file: TextIO
         try:
             self._file = sys.stdout if path == "-" else open(path, "a", encoding="utf-8")  # noqa: SIM115  (see close)
@@ -78,7 +91,7 @@ class AlertFile:
             PortError: The disk is full, or another error of the system.
         """
         try:
-            self._file.writelines(json.dumps(event) + "\n" for event in events(self._chain, logs))
+            self._file.writelines(json.dumps(event) + "\n" for event in events(self._chain, logs, self._details))
             self._file.flush()
         except OSError as error:
             raise PortError(f"{self.path}: alerts can't be written: {error.strerror}") from None

@@ -9,7 +9,7 @@ from __future__ import annotations
 import signal
 import threading
 import time
-from collections.abc import Callable, Generator, Iterator, Sequence
+from collections.abc import Callable, Collection, Generator, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from types import FrameType
 from typing import Any
@@ -49,7 +49,7 @@ def run(
     progress: Progress | None = None,
     packets: int = 4096,
     alerts: Alerts | None = None,
-    states: bool = True,
+    states: bool | Collection[str] = True,
 ) -> RunResult:
     """Run a chain over an input until it ends, the limit is reached, or Ctrl-C.
 
@@ -63,7 +63,8 @@ def run(
         progress: Called after each burst.
         packets: Packets per burst.
         alerts: Takes the alerts while the chain runs; without it they are collected in the result.
-        states: Whether the result has the State of the NFs, as Python values (which takes time where it is large).
+        states: Whether the result has the State of the NFs as Python values (which takes time where it is large), or
+            the names of those whose State it has.
 
     Ports are closed at the end, so that a capture is whole, also after Ctrl-C: the run then stops after the burst in
     hand and the result is what was done so far (``interrupted``). An output that fails (a full disk, a reader that has
@@ -243,7 +244,9 @@ def _send(outputs: list[Output], burst: Burst, order: NDArray[np.int32]) -> None
             output.send(burst, np.ascontiguousarray(order[side == number]))
 
 
-def _result(name: str, chain: Chain, engine: Engine, stages: Stages, log: Log, states: bool) -> RunResult:
+def _result(
+    name: str, chain: Chain, engine: Engine, stages: Stages, log: Log, states: bool | Collection[str]
+) -> RunResult:
     """Collect an engine's results and add the fragment stage's: packets in + made = out + dropped."""
     counters, drops = dict(engine.counters), dict(engine.drops)
     for cause, count in stages.finish().items():
@@ -251,9 +254,8 @@ def _result(name: str, chain: Chain, engine: Engine, stages: Stages, log: Log, s
         counters["dropped"] += count
         counters["packets_in"] += count
     counters["bytes_in"] = stages.received_bytes
-    values: dict[str, dict[str, Any]] = {}
-    if states:
-        values = {node.name: engine.state(node.name) for node in chain.nodes}
+    wanted = {node.name for node in chain.nodes} if states is True else set(states or ())
+    values = {node.name: engine.state(node.name) for node in chain.nodes if node.name in wanted}
     result = RunResult(name, counters, drops, engine.flows().copy(), values, log.records())
     result.alerts, result.alerts_lost = log.count, log.lost
     return result

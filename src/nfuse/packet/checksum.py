@@ -109,6 +109,13 @@ def full_ipv4(addr: int, size: int) -> int:
 
 
 @native
+def ipv4_checksum_ok(P: int) -> int:
+    """Return 1 if the header checksum of an IPv4 packet is right (RFC 791: all words of the header sum to 0xffff)."""
+    at = load64(P + ADDR) + ((load64(P + FLAGS) >> 32) & M16)
+    return 1 if sum_bytes(at, (load8(at) & 15) * 4) == M16 else 0
+
+
+@native
 def ip_end(P: int) -> int:
     """Return the offset where the IP packet ends; of a packet that is not IP, where the frame ends on the wire."""
     flags = load64(P + FLAGS)

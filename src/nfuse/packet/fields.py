@@ -163,6 +163,12 @@ declare(
         Field("frag_offset", 13, 6, doc="Fragment offset in units of 8 bytes."),
         Field("checksum", 16, 10, doc="Header checksum; follows stores by itself."),
         Field(
+            "checksum_ok",
+            1,
+            doc="1 if the header checksum is right. Stores keep it so: what arrives wrong leaves wrong.",
+            reader="ipv4_checksum_ok({P})",
+        ),
+        Field(
             "options_length",
             6,
             doc="Bytes of options.",

@@ -33,6 +33,7 @@ from nfuse.packet.checksum import (
     full_ipv4,
     full_l4,
     ip_end,
+    ipv4_checksum_ok,
 )
 from nfuse.packet.parse import parse, parse_burst
 from nfuse.packet.quoted import quoted_dst, quoted_l4, quoted_src, quoted_tuple
@@ -82,6 +83,7 @@ __all__ = [
     "has_l4",
     "has_udp",
     "ip_end",
+    "ipv4_checksum_ok",
     "make_reply",
     "parse",
     "parse_burst",

@@ -19,9 +19,10 @@ from __future__ import annotations
 import difflib
 import ipaddress
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Generic, TypeVar
 
 ALLOW, DROP, REJECT = 0, 1, 2
 ACTIONS: dict[str, int] = {"allow": ALLOW, "drop": DROP, "reject": REJECT}
@@ -33,6 +34,7 @@ PROTOCOLS: dict[str, int] = {"icmp": 1, "igmp": 2, "ipip": 4, "tcp": 6, "udp": 1
 FLAGS = "FSRPAUEW"
 """Letters of the TCP flags, least significant bit first (RFC 9293 section 3.1, RFC 3168)."""
 TCP, UDP = 6, 17
+T = TypeVar("T")
 TOP4, TOP6, TOP_PORT = (1 << 32) - 1, (1 << 128) - 1, 65535
 
 
@@ -85,37 +87,39 @@ class Rule:
         )
 
 
-def load_rules(rules: str | Path | Sequence[str]) -> list[Rule]:
-    """Read rules from a file (a path) or from a list of lines.
+def load_rules(rules: str | Path | Sequence[str], line: Callable[..., Line[T]] | None = None) -> list[T]:
+    """Read rules from a file (a path) or from a list of lines; `line` reads one, by default as a :class:`Rule`.
 
     Raises:
         RuleError: a line is no rule, or the file can't be read; the message names file, line and column.
     """
     if not isinstance(rules, (str, Path)):
-        return parse_rules(rules, "rule")
+        return parse_rules(rules, "rule", line)
     try:
         text = Path(rules).read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
         raise RuleError(f"{rules}: the rule file can't be read: {getattr(error, 'strerror', None) or error}") from None
-    return parse_rules(text.splitlines(), str(rules))
+    return parse_rules(text.splitlines(), str(rules), line)
 
 
-def parse_rules(lines: Iterable[str], name: str = "rules") -> list[Rule]:
+def parse_rules(lines: Iterable[str], name: str = "rules", line: Callable[..., Line[T]] | None = None) -> list[T]:
     """Parse one rule a line; empty lines and comments count as lines but make no rule."""
-    found = []
-    for number, line in enumerate(lines, 1):
-        if not isinstance(line, str):
-            raise RuleError(f"{name}:{number}:1: a rule is text, not {type(line).__name__}")
-        words = [(m.start() + 1, m.group()) for m in re.finditer(r"->|[^\s#>]+(?<!-)|>|#.*", line)]
+    found, reader = [], line or RuleLine
+    for number, text in enumerate(lines, 1):
+        if not isinstance(text, str):
+            raise RuleError(f"{name}:{number}:1: a rule is text, not {type(text).__name__}")
+        words = [(m.start() + 1, m.group()) for m in re.finditer(r"->|[^\s#>]+(?<!-)|>|#.*", text)]
         words = [word for word in words if not word[1].startswith("#")]
         if words:
-            rule = _Line(f"{name}:{number}", words, len(line) + 1).rule()
-            found.append(replace(rule, where=f"{name}:{number}", text=" ".join(line.partition("#")[0].split())))
-    return found
+            rule = reader(f"{name}:{number}", words, len(text) + 1).rule()
+            if isinstance(rule, Rule):
+                rule = replace(rule, where=f"{name}:{number}", text=" ".join(text.partition("#")[0].split()))
+            found.append(rule)
+    return found  # type: ignore[return-value]
 
 
-class _Line:
-    """The words of one line, read from left to right."""
+class Line(Generic[T]):
+    """The words of one line, read from left to right; subclasses say what they make."""
 
     def __init__(self, where: str, words: list[tuple[int, str]], end: int) -> None:
         self.where, self.words, self.at, self.end = where, words, 0, end
@@ -140,23 +144,17 @@ class _Line:
         hint = f"did you mean {near[0]!r}?" if near else f"expected {', '.join(names)}"
         return self.fail(f"unknown {what} {word!r}: {hint}")
 
-    def rule(self) -> Rule:
-        word = self.next("an action")
-        if word not in ACTIONS:
-            raise self.unknown("action", word, ACTIONS)
-        action, proto = ACTIONS[word], self.protocol()
-        family1, src = self.address("a source")
-        sport = self.ports(proto)
+    def rule(self) -> T:
+        """Read the line. Raises RuleError."""
+        raise NotImplementedError
+
+    def arrow(self, sides: str) -> None:
         if self.next("'->'") != "->":
-            raise self.fail(f"expected '->' between source and destination, got {self.words[self.at - 1][1]!r}")
-        family2, dst = self.address("a destination")
-        if family1 and family2 and family1 != family2:
-            raise self.fail("source and destination are of different families (IPv4 and IPv6)")
-        dport = self.ports(proto)
-        flags = self.flags(proto)
+            raise self.fail(f"expected '->' between {sides}, got {self.words[self.at - 1][1]!r}")
+
+    def finish(self) -> None:
         if self.peek():
             raise self.fail(f"unexpected {self.peek()!r} after the rule", back=0)
-        return Rule(action, proto, family1 or family2, src, dst, sport, dport, flags)
 
     def protocol(self) -> int | None:
         word = self.next("a protocol")
@@ -167,6 +165,29 @@ class _Line:
         if word not in PROTOCOLS:
             raise self.unknown("protocol", word, ["any", *PROTOCOLS, "0-255"])
         return PROTOCOLS[word]
+
+
+class RuleLine(Line[Rule]):
+    """A line of this module's language."""
+
+    def rule(self) -> Rule:
+        action, proto = self.action(), self.protocol()
+        family1, src = self.address("a source")
+        sport = self.ports(proto)
+        self.arrow("source and destination")
+        family2, dst = self.address("a destination")
+        if family1 and family2 and family1 != family2:
+            raise self.fail("source and destination are of different families (IPv4 and IPv6)")
+        dport = self.ports(proto)
+        flags = self.flags(proto)
+        self.finish()
+        return Rule(action, proto, family1 or family2, src, dst, sport, dport, flags)
+
+    def action(self) -> int:
+        word = self.next("an action")
+        if word not in ACTIONS:
+            raise self.unknown("action", word, ACTIONS)
+        return ACTIONS[word]
 
     def address(self, what: str) -> tuple[int, tuple[int, int] | None]:
         word = self.next(f"{what} address")

@@ -1,6 +1,8 @@
-"""Bit tricks that handlers share; plain functions, compiled with each handler that calls them."""
+"""Searches and bit tricks that handlers share; plain functions, compiled with each handler that calls them."""
 
 from __future__ import annotations
+
+from nfuse import Address
 
 
 def lowest_bit(word):
@@ -29,3 +31,28 @@ def mix(word):
     word = (word ^ (word >> 29)) * 0x5851F42D4C957F2D
     word = (word ^ (word >> 32)) * 0x2545F4914F6CDD1D
     return word >> 33 & 0x7FFFFFFF
+
+
+def count_up_to(edges, value):
+    """Return how many items of a sorted array are at most `value` (integers, or addresses)."""
+    return count_between(edges, value, 0, len(edges))
+
+
+def count_between(edges, value, first, end):
+    """Return the same for the items from `first` to before `end`, sorted among themselves."""
+    low = first
+    high = end
+    while low < high:
+        middle = (low + high) >> 1
+        if edges[middle] <= value:
+            low = middle + 1
+        else:
+            high = middle
+    return low - first
+
+
+def masked(address, mask4, mask6):
+    """Return the prefix of an address, by the masks of both families (:func:`~nfuse.nf.library.prefixes.mask`)."""
+    if address.version == 4:
+        return Address(address.hi & mask4.hi, address.lo & mask4.lo)
+    return Address(address.hi & mask6.hi, address.lo & mask6.lo)

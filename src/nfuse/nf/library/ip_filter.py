@@ -6,13 +6,12 @@ from pathlib import Path
 
 import numpy as np
 
-from nfuse import NF, Address, Array, IPv6Address, u8, u16, u32, u64
-from nfuse.nf.library.acl import ACTIONS, REJECT, TCP, UDP, load_rules
-from nfuse.nf.library.bit_vectors import NO_PORT, compile_rules
-from nfuse.nf.library.bits import lowest_bit
+from nfuse import Array, u8, u16, u64
+from nfuse.nf.library.acl import ACTIONS, REJECT, TCP, load_rules
+from nfuse.nf.library.rule_match import RuleMatch
 
 
-class IPFilter(NF):
+class IPFilter(RuleMatch):
     """Allow, drop or reject each session by the first rule that its first packet matches.
 
     Rules are lines of text (see :mod:`nfuse.nf.library.acl`) or the path of a file of them. A rejected session gets an
@@ -26,23 +25,11 @@ class IPFilter(NF):
     rules: Path | list[str] = []  # a file of rules, or rules, one a line: the first that matches wins
     default: str = "allow"  # what happens if none matches: allow, drop or reject
 
-    class State:
-        """The rules as bit vectors (:class:`nfuse.nf.library.bit_vectors.Compiled`), and a counter for each."""
+    class State(RuleMatch.State):
+        """Beside the rules, what each does and how often it decided."""
 
-        rows: Array[u64]
-        edges4: Array[u32]
-        rows4: Array[u32]
-        edges6: Array[Address]
-        rows6: Array[u32]
-        ports: Array[u32]
-        kinds: Array[u32]
         actions: Array[u8]
         hits: Array[u64]  # sessions by rule; the last counts those that no rule matched
-        cut4: u32
-        cut6: u32
-        words: u32
-        aggregates: u32
-        count: u32
 
     class Session:
         """Protocol, or 256 + TCP flags of the first packet."""
@@ -58,15 +45,9 @@ class IPFilter(NF):
         rules = load_rules(self.rules)
         if self.default not in ACTIONS:
             raise ValueError(f"default: {self.default!r} is none of {', '.join(ACTIONS)}")
-        built = compile_rules(rules)
-        actions = [rule.action for rule in rules] + [ACTIONS[self.default]]
-        for name in ("rows", "edges4", "rows4", "rows6", "ports", "kinds"):
-            getattr(self, name).fill(getattr(built, name))
-        self.edges6.fill([IPv6Address(edge) for edge in built.edges6])
-        self.actions.fill(actions)
-        self.hits.fill(np.zeros(len(actions), dtype=np.uint64))
-        self.cut4, self.cut6, self.words, self.aggregates = built.cut4, built.cut6, built.words, built.aggregates
-        self.count = len(rules)
+        self.lay_out(rules)
+        self.actions.fill([rule.action for rule in rules] + [ACTIONS[self.default]])
+        self.hits.fill(np.zeros(len(rules) + 1, dtype=np.uint64))
 
     def on_flow(self, pkt, flow):
         """Judge the session by its first packet."""
@@ -99,46 +80,3 @@ class IPFilter(NF):
             if rule.matches(*packet):
                 return f"{rule.where}: {rule.text}"
         return f"no rule matches; default: {self.default}"
-
-    def match(self, src, dst, sport, dport, kind):
-        """Return the number of the first rule that matches, or the number of rules if none does."""
-        if kind < 256 and kind != UDP:
-            sport = NO_PORT
-            dport = NO_PORT
-        if src.version == 4:
-            a = self.rows4[self.search4(0, self.cut4, src.v4)]
-            b = self.rows4[self.search4(self.cut4, len(self.edges4), dst.v4)]
-        else:
-            a = self.rows6[self.search6(0, self.cut6, src)]
-            b = self.rows6[self.search6(self.cut6, len(self.edges6), dst)]
-        c = self.ports[sport]
-        d = self.ports[NO_PORT + 1 + dport]
-        e = self.kinds[kind]
-        for i in range(self.aggregates):
-            some = self.rows[a + i] & self.rows[b + i] & self.rows[c + i] & self.rows[d + i] & self.rows[e + i]
-            while some != 0:
-                word = i * 64 + lowest_bit(some)
-                w = self.aggregates + word
-                bits = self.rows[a + w] & self.rows[b + w] & self.rows[c + w] & self.rows[d + w] & self.rows[e + w]
-                if bits != 0:
-                    return word * 64 + lowest_bit(bits)
-                some &= some - 1
-        return self.count
-
-    def search4(self, first, end, value):
-        """Return the last index in first..end-1 whose edge is at most `value` (binary search without branches)."""
-        left = end - first
-        while left > 1:
-            half = left >> 1
-            first = first + half if self.edges4[first + half] <= value else first
-            left -= half
-        return first
-
-    def search6(self, first, end, value):
-        """Do the same for IPv6."""
-        left = end - first
-        while left > 1:
-            half = left >> 1
-            first = first + half if self.edges6[first + half] <= value else first
-            left -= half
-        return first
