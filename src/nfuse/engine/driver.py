@@ -27,6 +27,7 @@ from nfuse.engine.start import engine_class as engine_class
 from nfuse.memory.compiling import Compiling
 from nfuse.nf.abi import CX_LOG_LOST, LOG_DTYPE
 from nfuse.nf.poke import peek
+from nfuse.packet.desc import F_FRAG
 from nfuse.port.base import Output
 from nfuse.port.burst import Burst
 from nfuse.port.errors import PortError
@@ -146,7 +147,7 @@ class Feed:
         """Run the burst as it was received; yield what leaves, piece by piece (each to be sent before the next)."""
         burst, done = stages.burst, 0
         if not stages.pending:
-            done = yield from self._take(burst)
+            done = yield from self._take(burst, burst.n)
         if done < burst.n or stages.pending:
             stages.settle(done)
             if done < burst.n:
@@ -154,15 +155,17 @@ class Feed:
 
     def replay(self, burst: Burst) -> Iterator[NDArray[np.int32]]:
         """Run a burst that is parsed and in order in the way in which :meth:`receive` would have run it."""
-        done = yield from self._take(burst)
+        desc: Any = burst.desc
+        fragments = np.flatnonzero(desc["flags"][: burst.n] & F_FRAG)
+        done = yield from self._take(burst, int(fragments[0]) if len(fragments) else burst.n)
         if done < burst.n:
             yield from self.process(burst, done)
 
-    def _take(self, burst: Burst) -> Generator[NDArray[np.int32], None, int]:
-        """Let an engine that parses have packets up to the first fragment; return how many it took."""
+    def _take(self, burst: Burst, most: int) -> Generator[NDArray[np.int32], None, int]:
+        """Let an engine that parses have up to `most` packets, to the first fragment; return how many it took."""
         done = 0
         if getattr(self._engine, "parses", False) and self._schedule.empty:
-            for start, stop in self._pieces(burst, 0, burst.n):
+            for start, stop in self._pieces(burst, 0, most):
                 order, done = self._engine.take(burst, start, stop)  # type: ignore[attr-defined]
                 yield order
                 if done < stop:
