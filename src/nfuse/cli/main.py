@@ -18,7 +18,8 @@ _COMMANDS = {
     "demo": "A NAT -> load balancer -> monitor -> firewall chain over a million packets, with proof.",
     "run": "Run a chain on a capture (or any input port).",
     "verify": "Show that the compiled chain gives what its NFs give one by one, on your own traffic.",
-    "plan": "Show what the compiler made of a chain.",
+    "plan": "Show what the compiler made of a chain, draw it, or compare two.",
+    "check": "Find what is wrong with a chain, without traffic.",
     "bench": "Measure.",
 }
 

@@ -49,8 +49,9 @@ def plan_text(plan: Plan) -> str:
     """Return the whole plan."""
     sections = [f"{plan.name}: {plan.graph}"]
     sections += [nf_text(fact) for fact in plan.nfs]
+    most = ", on the way that passes the most NFs" if any(fact.ways for fact in plan.nfs) else ""
     sections += [
-        f"what consolidation removed, for a packet of a known session\n{savings_text(plan)}",
+        f"what consolidation removed, for a packet of a known session{most}\n{savings_text(plan)}",
         f"where recorded changes are applied\n{points_text(plan)}",
         f"a session in memory\n{layout_text(plan)}",
         f"could run in parallel\n{pairs_text(plan)}",

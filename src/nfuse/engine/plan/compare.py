@@ -61,8 +61,8 @@ def _node(old: NodeFacts, new: NodeFacts) -> Iterator[Difference]:
     if old.cls != new.cls:
         yield Difference(section, "~", f"{name}: {old.cls} -> {new.cls}")
         return
-    texts = ({key: str(value) for key, value in fact.parameters.items()} for fact in (old, new))
-    for found in _mapping(section, *texts, "default"):
+    before, after = ({key: str(value) for key, value in fact.parameters.items()} for fact in (old, new))
+    for found in _mapping(section, before, after, "default"):
         yield Difference(section, found.sign, f"{name}: {found.text}")
     for what, one, two in (
         ("traffic class", old.traffic, new.traffic),

@@ -92,7 +92,7 @@ def facts_of(plan: NodePlan, chain: Chain) -> NodeFacts:
         cls=info.name,
         source=_source(info.cls),
         ways=[condition(chain.branches[branch][way]) for branch, way in node.guard],
-        parameters=parameter_values(node.nf),
+        parameters={name: _short(value) for name, value in parameter_values(node.nf).items()},
         traffic=bare(str(info.traffic)),
         stateless=info.stateless,
         handlers=sorted(info.handlers) + [f"event {name}" for name, _ in info.events],
@@ -149,8 +149,14 @@ def _joined(effects: Iterable[Effects]) -> Effects:
 
 def _source(cls: type) -> str:
     try:
-        file, line = inspect.getsourcefile(cls) or "", inspect.getsourcelines(cls)[1]
+        return f"{_short(inspect.getsourcefile(cls))}:{inspect.getsourcelines(cls)[1]}"
     except (OSError, TypeError):
         return ""
-    below = os.path.relpath(file)
-    return f"{file if below.startswith('..') else below}:{line}"
+
+
+def _short(value: Any) -> Any:
+    """Return the path of a file below the working directory relative to it; anything else as it is."""
+    if not isinstance(value, str) or not os.path.isabs(value):
+        return value
+    below = os.path.relpath(value)
+    return value if below.startswith("..") else below

@@ -70,7 +70,8 @@ def longest_way(nodes: list[NodePlan], depth: int = 0) -> list[NodePlan]:
             branch, alternative = node.node.guard[depth]
             inner.setdefault(branch, {}).setdefault(alternative, []).append(node)
     for alternatives in inner.values():
-        way += max((longest_way(part, depth + 1) for part in alternatives.values()), key=len)
+        ways = [longest_way(part, depth + 1) for part in alternatives.values()]
+        way += max(ways, key=len)
     return sorted(way, key=lambda node: node.index)
 
 

@@ -98,15 +98,17 @@ def load_rules(rules: str | Path | Sequence[str]) -> list[Rule]:
 
 def parse_rules(lines: Iterable[str], name: str = "rules") -> list[Rule]:
     """Parse one rule a line; empty lines and comments count as lines but make no rule."""
-    found = []
-    for number, line in enumerate(lines, 1):
-        if not isinstance(line, str):
-            raise RuleError(f"{name}:{number}:1: a rule is text, not {type(line).__name__}")
-        words = [(m.start() + 1, m.group()) for m in re.finditer(r"->|[^\s#>]+(?<!-)|>|#.*", line)]
-        words = [word for word in words if not word[1].startswith("#")]
-        if words:
-            found.append(_Line(f"{name}:{number}", words, len(line) + 1).rule())
-    return found
+    found = [parse_line(line, name, number) for number, line in enumerate(lines, 1)]
+    return [rule for rule in found if rule is not None]
+
+
+def parse_line(line: str, name: str, number: int) -> Rule | None:
+    """Parse line `number` of the rules called `name`; None if it holds no rule. Raises RuleError."""
+    if not isinstance(line, str):
+        raise RuleError(f"{name}:{number}:1: a rule is text, not {type(line).__name__}")
+    words = [(m.start() + 1, m.group()) for m in re.finditer(r"->|[^\s#>]+(?<!-)|>|#.*", line)]
+    words = [word for word in words if not word[1].startswith("#")]
+    return _Line(f"{name}:{number}", words, len(line) + 1).rule() if words else None
 
 
 class _Line:

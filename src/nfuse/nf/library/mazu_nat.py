@@ -7,6 +7,7 @@ from nfuse import (
     Address,
     Array,
     HashMap,
+    Outcome,
     PortRange,
     Prefix,
     boolean,
@@ -195,6 +196,38 @@ class MazuNat(NF):
         self.taken[queue * WORDS + (at >> 6)] &= ~(1 << (at & 63))
         self.used[queue] -= 1
         flow.endpoint.port = 0
+
+    def check(self, facts):
+        """Find a pool that is too small for the table, and an inside that no flow here comes from."""
+        pool = len(pool_addresses(self.public))
+        ports = len(self.ports)
+        if pool * ports < facts.capacity:
+            yield facts.warning(
+                "pool-too-small",
+                f"the pool has {pool * ports:,} ports for each protocol, the table room for {facts.capacity:,} flows",
+                why=f"{pool:,} public addresses with {ports:,} ports each; flows beyond are dropped: no port left",
+                hint="add addresses to public, widen ports, or lower the capacity in settings",
+                parameter="public",
+            )
+        inside = self.traffic & (ip.src == self.inside)
+        if not facts.sees(inside):
+            why = facts.why_not(inside)
+            hint = "name the addresses that flows have here"
+            yield facts.warning(
+                "unseen-inside", f"no flow from {self.inside} comes here", why=why, hint=hint, parameter="inside"
+            )
+
+    def outcomes(self):
+        """Flows to the pool are dropped; those from inside get an address and a port of the pool."""
+        pool = pool_addresses(self.public)
+        translated = ip.src == self.inside
+        echo = icmp.type == 8
+        yield Outcome(self.traffic & ip.dst.within(pool), drop="unsolicited")
+        yield Outcome(ipv4 & translated & (tcp | udp | echo), {"ip_src": pool, "sport": self.ports}, reverse=False)
+
+    def owns(self):
+        """The pool."""
+        return {"public": pool_addresses(self.public)}
 
 
 def queue_of(slot, proto, parity):

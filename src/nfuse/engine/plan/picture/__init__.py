@@ -1,4 +1,4 @@
-"""Pictures of a chain: its NFs in order, branches with their conditions, ports, and where consolidated actions are applied.
+"""Pictures of a chain: NFs in order, branches with their conditions, ports, where consolidated actions are applied.
 
 ``scene`` says what is to be seen; ``svg``, ``mermaid`` and ``dot`` write it. Nothing is needed to draw the SVG.
 """
