@@ -17,7 +17,7 @@ from nfuse.chain.spec import Chain, Node
 from nfuse.engine.plan.words import listed, modify_words
 from nfuse.flow.traffic import everything
 from nfuse.flow.traffic import ip as ip_class
-from nfuse.flow.traffic.boxes import EVERYTHING, Boxes, box_name, replace, restrict
+from nfuse.flow.traffic.boxes import EVERYTHING, FIRST_PACKETS, Boxes, box_name, replace, restrict
 from nfuse.flow.traffic.names import field_named
 from nfuse.flow.traffic.ranges import Ranges
 from nfuse.flow.traffic.values import address_texts
@@ -103,7 +103,8 @@ class Reach:
     def _send(self, cuts: frozenset[Cut]) -> Arrivals:
         arrivals = Arrivals()
         for side in (0, 1) if self.chain.two_sided else (0,):
-            start: Boxes = ({"ingress": ((side, side),)},)
+            begin = EVERYTHING if any(type(node.nf).session is None for node in self.chain.nodes) else FIRST_PACKETS
+            start: Boxes = tuple({**box, "ingress": ((side, side),)} for box in begin)
             _Journey(self, arrivals, side, cuts).through(self.chain.graph, start, iter(self._order(side)))
         return arrivals
 

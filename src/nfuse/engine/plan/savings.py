@@ -71,7 +71,8 @@ def longest_way(nodes: list[NodePlan], depth: int = 0) -> list[NodePlan]:
             inner.setdefault(branch, {}).setdefault(alternative, []).append(node)
     for alternatives in inner.values():
         ways = [longest_way(part, depth + 1) for part in alternatives.values()]
-        way += max(ways, key=len)
+        longest: list[NodePlan] = max(ways, key=len)
+        way += longest
     return sorted(way, key=lambda node: node.index)
 
 

@@ -1,8 +1,9 @@
 """Sets of packets as unions of boxes: for asking whether any packet of a traffic class can be in a place.
 
 A box gives a set of values to some fields; fields that it does not name may have any value. Beside the fields of the
-headers, ``ip.version`` has the value 0 where there is no IP header, ``ingress`` is the index of the input port, and
-``has.vlan`` is 1 where there is such a header. Ports of TCP and UDP are one field.
+headers, ``ip.version`` has the value 0 where there is no IP header, ``ingress`` is the index of the input port,
+``has.vlan`` is 1 where there is such a header, and ``has.l4`` where the header of TCP, UDP or ICMP is there and whole
+(of fragments, the first has it). Ports of TCP and UDP are one field.
 
 All answers err on one side: a set may hold packets that can't be there, but never lacks one that can.
 """
@@ -27,7 +28,7 @@ MOST = 128
 """Boxes of a set at most; what would take more is taken for more than it is."""
 
 _V4: Ranges = ((V4_LOW, V4_HIGH),)
-_VERSION, _SRC, _DST, _PROTO = "ip.version", "ip.src", "ip.dst", "ip.proto"
+_VERSION, _SRC, _DST, _PROTO, _L4 = "ip.version", "ip.src", "ip.dst", "ip.proto", "has.l4"
 _MAXIMA = {_VERSION: 6, "ingress": 255}
 _IP: Ranges = ((4, 4), (6, 6))
 
@@ -35,13 +36,19 @@ _HEADER_MEANS: dict[str, Box] = {
     "ip": {_VERSION: _IP},
     "ipv4": {_VERSION: ((4, 4),)},
     "ipv6": {_VERSION: ((6, 6),)},
-    "arp": {_VERSION: ((0, 0),)},
-    "tcp": {_VERSION: _IP, _PROTO: ((6, 6),)},
-    "udp": {_VERSION: _IP, _PROTO: ((17, 17),)},
-    "icmp": {_VERSION: ((4, 4),), _PROTO: ((1, 1),)},
-    "icmp6": {_VERSION: ((6, 6),), _PROTO: ((58, 58),)},
-    "eth": {},
+    "arp": {_VERSION: ((0, 0),), "has.arp": ((1, 1),)},
+    "tcp": {_VERSION: _IP, _PROTO: ((6, 6),), _L4: ((1, 1),)},
+    "udp": {_VERSION: _IP, _PROTO: ((17, 17),), _L4: ((1, 1),)},
+    "icmp": {_VERSION: ((4, 4),), _PROTO: ((1, 1),), _L4: ((1, 1),)},
+    "icmp6": {_VERSION: ((6, 6),), _PROTO: ((58, 58),), _L4: ((1, 1),)},
 }
+
+FIRST_PACKETS: Boxes = (
+    {_L4: ((1, 1),)},
+    {_PROTO: ranges.complement(((1, 1), (6, 6), (17, 17), (58, 58)), 255)},
+    {_VERSION: ((0, 0),)},
+)
+"""Packets that may open a session: those of TCP, UDP and ICMP have their header."""
 
 
 def restrict(boxes: Iterable[Box], when: Expr, truth: bool = True) -> Boxes:
@@ -146,7 +153,7 @@ def _within(test: Within) -> Box:
     field = test.field
     key = box_name(field.full_name)
     if field.of_ports:
-        means: Box = {_VERSION: _IP, _PROTO: ((6, 6), (17, 17))}
+        means: Box = {_VERSION: _IP, _PROTO: ((6, 6), (17, 17)), _L4: ((1, 1),)}
     else:
         means = _header(field.header) if field.header else {}
     joined = dict(means)
