@@ -80,9 +80,10 @@ def test_pictures_into_files(capsys, tmp_path) -> None:
 
 @pytest.mark.parametrize(("option", "begin"), [("--svg", "<svg"), ("--mermaid", "---\ntitle"), ("--dot", "digraph")])
 def test_pictures_on_standard_output(capsys, option, begin) -> None:
-    code, out, _ = nfuse(capsys, "plan", OTHER, option, "-")
+    code, out, _ = nfuse(capsys, "plan", OTHER, option)
     assert code == 0
     assert out.startswith(begin)
+    assert nfuse(capsys, "plan", OTHER, option, "-")[1] == out
 
 
 def test_comparison(capsys) -> None:
@@ -104,6 +105,7 @@ def test_comparison(capsys) -> None:
         ([CHAIN, "--json", "--source"], "exclude each other"),
         ([CHAIN, "--svg", "-", "--dot", "-"], "would write the same file: -"),
         ([CHAIN, "--svg", OTHER], "the name of a chain file"),
+        (["--dot", CHAIN], "Missing argument"),
         ([CHAIN, "--svg", "/nowhere/at/all.svg"], "/nowhere/at/all.svg: can't be written"),
         ([CHAIN, "--flows", "0"], "--flows"),
         ([CHAIN, "missing.yaml"], "no such chain file"),

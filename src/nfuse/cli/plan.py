@@ -24,9 +24,9 @@ if TYPE_CHECKING:
 @options.JSON
 @click.option("--flows", type=click.IntRange(1, 1 << 28), metavar="N", help="Memory for N flows (default: capacity).")
 @click.option("--source", is_flag=True, help="Print the generated source of the chain.")
-@click.option("--svg", metavar="FILE", help="Draw the chain (-: standard output).")
-@click.option("--mermaid", metavar="FILE", help="Write the chain as a Mermaid flowchart (-: standard output).")
-@click.option("--dot", metavar="FILE", help="Write the chain in the DOT language of Graphviz (-: standard output).")
+@click.option("--svg", is_flag=False, flag_value="-", metavar="[FILE]", help="Draw the chain.")
+@click.option("--mermaid", is_flag=False, flag_value="-", metavar="[FILE]", help="Write it as a Mermaid flowchart.")
+@click.option("--dot", is_flag=False, flag_value="-", metavar="[FILE]", help="Write it in the language of Graphviz.")
 def command(
     chain_file: str,
     other_file: str | None,
@@ -42,6 +42,7 @@ def command(
 
     For each network function what it reads, changes, keeps and may drop; what consolidation removed; where recorded
     changes are applied; every slot of a session in memory; which pairs could run in parallel; memory for N flows.
+    Pictures without FILE go to standard output.
     """
     pictures = {"svg": svg, "mermaid": mermaid, "dot": dot}
     wanted = {kind: file for kind, file in pictures.items() if file is not None}

@@ -47,7 +47,7 @@ def aligned(lines: Sequence[Sequence[str]], indent: int = 2) -> str:
 
 def plan_text(plan: Plan) -> str:
     """Return the whole plan."""
-    sections = [f"{plan.name}: {plan.graph}"]
+    sections = [titled(plan)]
     sections += [nf_text(fact) for fact in plan.nfs]
     most = ", on the way that passes the most NFs" if any(fact.ways for fact in plan.nfs) else ""
     sections += [
@@ -58,6 +58,11 @@ def plan_text(plan: Plan) -> str:
         f"memory for {count(plan.memory.flows)} flows\n{memory_text(plan)}",
     ]
     return "\n\n".join(sections)
+
+
+def titled(plan: Plan) -> str:
+    """Return the chain's name and its graph."""
+    return hanging(f"{plan.name}: ", plan.graph, len(plan.name) + 2)
 
 
 def nf_text(fact: NodeFacts) -> str:
@@ -169,7 +174,7 @@ def memory_text(plan: Plan) -> str:
 
 def differences_text(old: Plan, new: Plan, differences: Sequence[Difference]) -> str:
     """Return the differences between two plans, by section."""
-    lines = [f"{old.name}: {old.graph}", f"{new.name}: {new.graph}"]
+    lines = [titled(old), titled(new)]
     if not differences:
         return "\n".join([*lines, "", "the two plans say the same"])
     for section in dict.fromkeys(difference.section for difference in differences):

@@ -79,6 +79,13 @@ def test_a_refused_start_does_not_hide_the_rest(tmp_path) -> None:
     assert [one.kind for one in found] == ["start", "shadowed-rule"]
 
 
+def test_a_mistake_of_the_file_does_not_hide_what_nfs_find(tmp_path) -> None:
+    """Only what depends on the place of an NF can't be judged."""
+    rules = "drop tcp 10.0.0.0/8 -> any, drop tpc any -> any, drop tcp 10.0.0.1 -> any"
+    text = f"- Monitr\n- {NAT}\n- IPFilter: {{rules: [{rules}]}}\n"
+    assert [one.kind for one in findings(tmp_path, text)] == ["chain-file", "rule", "redundant-rule"]
+
+
 def test_what_no_engine_supports(tmp_path) -> None:
     found = only(tmp_path, "- Monitor\n- IpIpDecap\n", "unsupported")
     assert (found.severity, found.nf, at(found)) == ("error", "ipipdecap", ("c.yaml", 2, 3))
@@ -154,7 +161,7 @@ def test_a_rule_that_no_flow_here_can_match(tmp_path) -> None:
     text = f"- {NAT}\n- IPFilter: {{rules: [drop tcp 10.0.0.0/8 -> any 22]}}\n"
     found = only(tmp_path, text, "unseen-rule")
     assert at(found) == ("c.yaml", 2, 22)
-    assert found.why == "mazunat has given them the source address 198.51.100.0/28 by then"
+    assert found.why == "mazunat has given them a source address of 198.51.100.0/28 by then"
 
 
 def test_a_rule_in_a_branch_that_its_flows_do_not_take(tmp_path) -> None:
@@ -193,7 +200,7 @@ def test_an_inside_that_nobody_comes_from(tmp_path) -> None:
     text += "- {MazuNat: {inside: 10.1.0.0/16, public: 192.0.2.0/28}, name: inner}\n"
     found = only(tmp_path, text, "unseen-inside")
     assert (found.nf, at(found)) == ("inner", ("c.yaml", 2, 22))
-    assert found.why == "mazunat has given them the source address 198.51.100.0/28 by then"
+    assert found.why == "mazunat has given them a source address of 198.51.100.0/28 by then"
 
 
 MAGLEV = "Maglev: {{vip: {vip}, backends: {backends}}}"

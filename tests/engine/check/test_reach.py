@@ -38,7 +38,7 @@ def test_a_nat_hides_the_inside() -> None:
     chain = Chain(nat() >> Monitor())
     assert not sees(chain, "monitor", "tcp and src net 10.0.0.0/8")
     assert why(chain, "monitor", "tcp and src net 10.0.0.0/8") == (
-        "mazunat has given them the source address 198.51.100.0/28 by then"
+        "mazunat has given them a source address of 198.51.100.0/28 by then"
     )
     assert sees(chain, "mazunat", "tcp and src net 10.0.0.0/8")
     assert sees(chain, "monitor", "tcp and src host 198.51.100.3")

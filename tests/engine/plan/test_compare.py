@@ -38,11 +38,11 @@ def test_what_is_changed() -> None:
     new = Chain(Monitor() >> branch((tcp, DosGuard())) >> DosGuard().named("acl"))
     found = told(old, new)
     section = "network functions"
-    assert (section, "~", "dosguard: threshold: 5 -> default") in found
+    assert (section, "~", "dosguard: threshold: 5 -> (default)") in found
     assert (section, "~", "dosguard: branch: none -> tcp") in found
     assert (section, "~", "acl: IPFilter -> DosGuard") in found
     assert (section, "~", "the order: dosguard >> monitor >> acl -> monitor >> dosguard >> acl") in found
-    assert ("settings", "~", "capacity: 1000 -> default") in found
+    assert ("settings", "~", "capacity: 1000 -> (default)") in found
 
 
 def test_pairs_that_may_run_in_parallel() -> None:
@@ -57,8 +57,8 @@ def test_time_outs_count_as_settings() -> None:
 
     found = told(Chain(Monitor()), Chain(Monitor(), timeouts=Timeouts(udp=30), mtu=1500))
     assert {one for one in found if one[0] == "settings"} == {
-        ("settings", "~", "timeouts.udp: default -> 30"),
-        ("settings", "~", "mtu: default -> 1500"),
+        ("settings", "~", "timeouts.udp: (default) -> 30"),
+        ("settings", "~", "mtu: (default) -> 1500"),
     }
 
 

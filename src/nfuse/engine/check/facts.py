@@ -11,24 +11,32 @@ from nfuse.nf.findings import Finding, Place, Severity
 
 
 class NodeFacts:
-    """The facts of one NF."""
+    """The facts of one NF.
 
-    def __init__(self, node: Node, reach: Reach, file: str) -> None:
+    Args:
+        node: The NF at its place.
+        capacity: Sessions that the chain may hold.
+        reach: Which flows come to the NFs; None if that can't be known, because parts of the chain are missing.
+        file: The chain file.
+    """
+
+    def __init__(self, node: Node, capacity: int, reach: Reach | None, file: str) -> None:
         self.name = node.name
-        self.capacity = reach.chain.capacity
+        self.capacity = capacity
         self._node, self._reach, self._file = node, reach, file
 
     def sees(self, when: Any) -> bool:
         """See :class:`nfuse.nf.findings.Facts`. Of an NF that nothing reaches, that is said once, and not here."""
-        return self._reach.sees(self._node, when) or not self._reach.reached(self._node)
+        reach = self._reach
+        return reach is None or reach.sees(self._node, when) or not reach.reached(self._node)
 
     def why_not(self, when: Any) -> str:
         """See :class:`nfuse.nf.findings.Facts`."""
-        return self._reach.why_not(self._node, when)
+        return self._reach.why_not(self._node, when) if self._reach else ""
 
     def written_later(self, name: str, values: Any) -> str:
         """See :class:`nfuse.nf.findings.Facts`."""
-        return self._reach.written_later(self._node, name, values)
+        return self._reach.written_later(self._node, name, values) if self._reach else ""
 
     def warning(
         self,

@@ -153,7 +153,7 @@ class Reach:
             return f"{name} drops them ({outcome.drop})"
         asked = {box_name(name) for name in when.fields}
         told = [key for key in outcome.modify if _dotted(key) in asked] or list(outcome.modify)
-        words = [f"the {modify_words([key])[0]} {_value(key, outcome.modify[key])}".rstrip() for key in told]
+        words = [_told(modify_words([key])[0], key, outcome.modify[key]) for key in told]
         return f"{name} has given them {listed(words)} by then"
 
     def _values(self, node: Node) -> Iterator[tuple[str, Ranges | None]]:
@@ -222,11 +222,15 @@ def _inside(small: Ranges, large: Ranges) -> bool:
     return all(any(low <= a and b <= high for low, high in large) for a, b in small)
 
 
-def _value(name: str, value: Any) -> str:
-    """Write the values that a field of ``flow.modify`` may get."""
+def _told(word: str, name: str, value: Any) -> str:
+    """Say what a field of ``flow.modify`` gets."""
     if value is None:
-        return ""
+        return f"another {word}"
     found = field_named(_dotted(name)).read(value)
-    address = name in ("ip_src", "ip_dst")
-    texts = address_texts(found) if address else [f"{low}-{high}" if low < high else f"{low}" for low, high in found]
-    return " or ".join(texts) if len(texts) <= 3 else f"{texts[0]} ... {texts[-1]}"
+    if name in ("ip_src", "ip_dst"):
+        texts = address_texts(found)
+    else:
+        texts = [f"{low}-{high}" if low < high else f"{low}" for low, high in found]
+    shown = " or ".join(texts) if len(texts) <= 3 else f"{texts[0]} ... {texts[-1]}"
+    many = sum(high - low + 1 for low, high in found) > len(texts)
+    return f"a {word} of {shown}" if many else f"the {word} {shown}"

@@ -95,7 +95,7 @@ class _Checks:
     Args:
         chain: The chain.
         file: Its file.
-        whole: Whether all of the file could be read; else only single NFs are checked.
+        whole: Whether all of the file could be read; else NFs are checked apart from their places.
     """
 
     def __init__(self, chain: Chain, file: str, whole: bool) -> None:
@@ -110,7 +110,7 @@ class _Checks:
         self._start()
         compiled = len(self.infos) == len(self.chain.nodes)
         if not (self.whole and compiled):
-            return findings + list(self.refused.values())
+            return findings + [one for node in self.chain.nodes for one in self._ask(node, None)]
         findings += self._places()
         try:
             plan = plan_chain(self.chain)
@@ -156,12 +156,12 @@ class _Checks:
         yield from unreached(reach, self.file)
         yield from owned_twice(self.chain, unable, self.file)
 
-    def _ask(self, node: Node, reach: Reach) -> Iterator[Finding]:
+    def _ask(self, node: Node, reach: Reach | None) -> Iterator[Finding]:
         """Yield what an NF finds; what ``on_start`` refuses is told only where the NF has not said what is wrong."""
         found: list[Finding] = []
         refused = self.refused.get(node.name)
         try:
-            found += node.nf.check(NodeFacts(node, reach, self.file))
+            found += node.nf.check(NodeFacts(node, self.chain.capacity, reach, self.file))
         except Exception as error:
             if refused is None:
                 text = f"{type(error).__name__}: {error}"

@@ -9,6 +9,8 @@ from nfuse.engine.plan.document import Plan
 from nfuse.engine.plan.nodes import NodeFacts
 from nfuse.engine.plan.words import access_words, listed, modify_words
 
+_DEFAULT = "(default)"
+
 
 @dataclass(frozen=True)
 class Difference:
@@ -29,7 +31,7 @@ def compare(old: Plan, new: Plan) -> list[Difference]:
     """Return all differences from one plan to another; none if they say the same."""
     return [
         *_nodes(old, new),
-        *_mapping("settings", old.settings, new.settings, "default"),
+        *_mapping("settings", old.settings, new.settings),
         *_fields(old, new),
         *_rewrites(old, new),
         *_bytes(old, new),
@@ -62,7 +64,7 @@ def _node(old: NodeFacts, new: NodeFacts) -> Iterator[Difference]:
         yield Difference(section, "~", f"{name}: {old.cls} -> {new.cls}")
         return
     before, after = ({key: str(value) for key, value in fact.parameters.items()} for fact in (old, new))
-    for found in _mapping(section, before, after, "default"):
+    for found in _mapping(section, before, after):
         yield Difference(section, found.sign, f"{name}: {found.text}")
     for what, one, two in (
         ("traffic class", old.traffic, new.traffic),
@@ -75,9 +77,9 @@ def _node(old: NodeFacts, new: NodeFacts) -> Iterator[Difference]:
             yield Difference(section, "~", f"{name}: {what}: {one} -> {two}")
 
 
-def _mapping(section: str, old: dict[str, str], new: dict[str, str], missing: str) -> Iterator[Difference]:
+def _mapping(section: str, old: dict[str, str], new: dict[str, str]) -> Iterator[Difference]:
     for key in dict.fromkeys([*old, *new]):
-        one, two = old.get(key, missing), new.get(key, missing)
+        one, two = old.get(key, _DEFAULT), new.get(key, _DEFAULT)
         if one != two:
             yield Difference(section, "~", f"{key}: {one} -> {two}")
 
