@@ -89,6 +89,13 @@ def test_python_files_end_at_their_first_mistake(tmp_path) -> None:
     assert load(tmp_path, "import nfuse.nothing_there\n", "d.py")[1][0][0] == 1
 
 
+def test_mistakes_in_python_have_their_line(tmp_path) -> None:
+    text = "from nfuse import Chain\nfrom nfuse.nf.library import Monitor\n\nchain = Chain(\n    Monitor(window=1)\n)\n"
+    assert load(tmp_path, text, "e.py") == ("None", [(5, "Monitor has no parameter 'window'")])
+    twice = text.replace("Monitor(window=1)", "Monitor().named('a') >> Monitor().named('a')")
+    assert load(tmp_path, twice, "f.py") == ("None", [(4, "two network functions are named 'a'")])
+
+
 def test_a_missing_file(tmp_path) -> None:
     with pytest.raises(ChainError, match="no such chain file"):
         load_leniently(tmp_path / "none.yaml")

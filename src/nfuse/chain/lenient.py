@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import traceback
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ from nfuse.chain.errors import ChainError
 from nfuse.chain.located import Located, parse
 from nfuse.chain.spec import Chain
 from nfuse.chain.yaml import EMPTY, chain_of, load_chain, read_chain_file
+from nfuse.nf.parameters import ParameterError
 
 _MOST = 100
 """Mistakes that are looked for in one file."""
@@ -33,13 +35,25 @@ def load_leniently(path: str | Path) -> tuple[Chain | None, list[ChainError]]:
         try:
             return load_chain(path), []
         except ChainError as error:
-            return None, [error]
+            return None, [error if error.file else _in_python(error, path)]
+        except ParameterError as error:
+            return None, [_in_python(error, path)]
     try:
         document = parse(text, str(path))
     except ChainError as error:
         return None, [error]
     chain, errors = _without_mistakes(document, path.parent)
     return chain, sorted(errors, key=lambda error: (error.line or 0, error.column or 0))
+
+
+def _in_python(error: ChainError | ParameterError, path: Path) -> ChainError:
+    """Give an error that a Python file has raised its line there."""
+    lines = [
+        frame.lineno for frame in traceback.extract_tb(error.__traceback__) if Path(frame.filename) == path.resolve()
+    ]
+    near = error.near if isinstance(error, ChainError) else error.nearest
+    line = lines[-1] if lines else None
+    return ChainError(error.message, file=str(path), line=line, expected=error.expected or None, near=near)
 
 
 def _without_mistakes(document: Located, folder: Path) -> tuple[Chain | None, list[ChainError]]:

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, Literal, Protocol
+from typing import Any, Literal, TypedDict, Unpack
 
 Severity = Literal["error", "warning"]
 
@@ -61,7 +61,25 @@ Place = tuple[str, int | None, int | None]
 """File, line, column."""
 
 
-class Facts(Protocol):
+class About(TypedDict, total=False):
+    """What :meth:`Facts.warning` and :meth:`Facts.error` take beside kind and message.
+
+    Attributes:
+        why: What makes it so.
+        hint: What to do.
+        parameter: The parameter that it is about, for the place in the chain file.
+        item: The item of that parameter, from 0, if it is a list.
+        place: The place, if it is in another file.
+    """
+
+    why: str
+    hint: str
+    parameter: str
+    item: int
+    place: Place
+
+
+class Facts:
     """What :meth:`NF.check` can ask about its NF's place in the chain, and how it makes findings.
 
     Attributes:
@@ -74,45 +92,28 @@ class Facts(Protocol):
 
     def sees(self, when: Any) -> bool:
         """Whether a flow of a traffic class may reach this NF; True where that can't be known."""
+        raise NotImplementedError
 
     def why_not(self, when: Any) -> str:
         """Say in one sentence who keeps such flows away; empty if they may come."""
+        raise NotImplementedError
 
     def written_later(self, name: str, values: Any) -> str:
         """Name the later NF that first gives a field (of ``flow.modify``) only these values; empty if none does."""
+        raise NotImplementedError
 
-    def warning(
-        self,
-        kind: str,
-        message: str,
-        *,
-        why: str = "",
-        hint: str = "",
-        parameter: str | None = None,
-        item: int | None = None,
-        place: Place | None = None,
-    ) -> Finding:
-        """Make a warning.
+    def place(self, parameter: str | None = None, item: int | None = None) -> Place:
+        """Return where the NF, a parameter, or an item of it is written."""
+        raise NotImplementedError
 
-        Args:
-            kind: A word for the kind of finding.
-            message: What is wrong, in one sentence.
-            why: What makes it so.
-            hint: What to do.
-            parameter: The parameter that it is about, for the place in the chain file.
-            item: The item of that parameter, from 0, if it is a list.
-            place: The place, if it is in another file.
-        """
+    def warning(self, kind: str, message: str, **about: Unpack[About]) -> Finding:
+        """Make a warning: `kind` is a word, `message` one sentence; the rest is in :class:`About`."""
+        return self._finding("warning", kind, message, about)
 
-    def error(
-        self,
-        kind: str,
-        message: str,
-        *,
-        why: str = "",
-        hint: str = "",
-        parameter: str | None = None,
-        item: int | None = None,
-        place: Place | None = None,
-    ) -> Finding:
+    def error(self, kind: str, message: str, **about: Unpack[About]) -> Finding:
         """Make an error; arguments as for :meth:`warning`."""
+        return self._finding("error", kind, message, about)
+
+    def _finding(self, severity: Severity, kind: str, message: str, about: About) -> Finding:
+        place = about.get("place") or self.place(about.get("parameter"), about.get("item"))
+        return Finding(severity, kind, message, about.get("why", ""), about.get("hint", ""), self.name, *place)

@@ -7,10 +7,10 @@ from typing import Any
 from nfuse.chain.spec import Node
 from nfuse.engine.check.places import place_of
 from nfuse.engine.check.reach import Reach
-from nfuse.nf.findings import Finding, Place, Severity
+from nfuse.nf.findings import Facts, Place
 
 
-class NodeFacts:
+class NodeFacts(Facts):
     """The facts of one NF.
 
     Args:
@@ -38,35 +38,6 @@ class NodeFacts:
         """See :class:`nfuse.nf.findings.Facts`."""
         return self._reach.written_later(self._node, name, values) if self._reach else ""
 
-    def warning(
-        self,
-        kind: str,
-        message: str,
-        *,
-        why: str = "",
-        hint: str = "",
-        parameter: str | None = None,
-        item: int | None = None,
-        place: Place | None = None,
-    ) -> Finding:
+    def place(self, parameter: str | None = None, item: int | None = None) -> Place:
         """See :class:`nfuse.nf.findings.Facts`."""
-        where = place or place_of(self._node.nf, parameter, item, self._file)
-        return self._finding("warning", kind, message, why, hint, where)
-
-    def error(
-        self,
-        kind: str,
-        message: str,
-        *,
-        why: str = "",
-        hint: str = "",
-        parameter: str | None = None,
-        item: int | None = None,
-        place: Place | None = None,
-    ) -> Finding:
-        """See :class:`nfuse.nf.findings.Facts`."""
-        where = place or place_of(self._node.nf, parameter, item, self._file)
-        return self._finding("error", kind, message, why, hint, where)
-
-    def _finding(self, severity: Severity, kind: str, message: str, why: str, hint: str, place: Place) -> Finding:
-        return Finding(severity, kind, message, why, hint, self.name, *place)
+        return place_of(self._node.nf, parameter, item, self._file)

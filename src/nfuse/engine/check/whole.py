@@ -98,7 +98,8 @@ def too_large(memory: MemoryFacts, available: int | None, file: str) -> Iterator
     if available is None or memory.most <= available:
         return
     each = max(family.each for family in memory.families)
-    room = max(1, int((available - sum(part.total for part in memory.fixed)) / each * 0.9))
+    left = available - sum(part.total for part in memory.fixed)
+    room = max(1, int(0.9 * left / (each + memory.full / memory.capacity)))
     yield Finding(
         "warning",
         "memory",
