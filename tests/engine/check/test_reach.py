@@ -104,6 +104,23 @@ def test_an_nf_that_says_nothing_may_write_any_value() -> None:
     assert not sees(chain, "rewriter", "dst host 203.0.113.5")
 
 
+class Stamp(NF):
+    """Without session: it sees each packet, replies too."""
+
+    session = None
+    traffic = tcp & (ip.src == "192.168.7.0/24")
+
+    def on_packet(self, pkt):
+        pkt.ip.ttl = 64
+
+
+def test_an_nf_without_session_sees_replies() -> None:
+    chain = Chain(nat() >> balancer() >> branch((dport == 8080, Stamp())))
+    assert reach(chain).reached(chain.node("stamp"))
+    assert sees(chain, "stamp", "src host 192.168.7.1")
+    assert not sees(chain, "stamp", "udp")
+
+
 def test_who_writes_a_value_later() -> None:
     chain = Chain(IPFilter() >> nat() >> Monitor())
     found = reach(chain)

@@ -66,12 +66,15 @@ class Reach:
 
     def sees(self, node: Node, when: Any, arrivals: Arrivals | None = None) -> bool:
         """Whether a flow of a class, and of the NF's own, may come to it."""
+        if type(node.nf).session is None:  # it sees replies, too, and what belongs to no session
+            return bool(restrict(restrict(EVERYTHING, self._bound(when)), self.traffic(node)))
         comes = (arrivals or self.arrivals).nodes.get(node.name, ())
         return bool(restrict(restrict(comes, self._bound(when)), self.traffic(node)))
 
     def takes(self, way: Alternative) -> bool:
-        """Whether any flow may take a way of a branch."""
-        return bool(self.arrivals.ways.get(id(way), ()))
+        """Whether any flow may take a way of a branch; of one with NFs without session, replies might."""
+        stateless = any(type(nf).session is None for nf in way.graph.walk())
+        return stateless or bool(self.arrivals.ways.get(id(way), ()))
 
     def why_not(self, node: Node, when: Any) -> str:
         """Say who keeps flows of a class away from an NF; empty if nobody does."""

@@ -6,7 +6,7 @@ import numpy as np
 
 from nfuse import NF, Address, Array, Outcome, PortRange, Prefix, dport, ip, tcp, u8, u16, u32, udp
 from nfuse.nf.library.bits import mix
-from nfuse.nf.library.maglev_table import FREE, build_table, is_prime, parse_backends
+from nfuse.nf.library.maglev_table import FREE, build_table, is_prime, parse_backend, parse_backends
 
 NONE = FREE
 """In place of a slot's number: none was there."""
@@ -108,15 +108,20 @@ class Maglev(NF):
 
     def check(self, facts):
         """Find backends that can't be read or can't take a flow, and a virtual address that no flow here goes to."""
-        for key in ("backends", "down", "draining"):
+        names = {"backends": set(), "down": set(), "draining": set()}
+        for key, known in names.items():
             for number, text in enumerate(getattr(self, key)):
                 try:
-                    parse_backends([*getattr(self, key)[:number], text], key)
+                    name = parse_backend(text).name
                 except ValueError as error:
                     yield facts.error("backend", str(error), parameter=key, item=number)
                     return
+                if name in known:
+                    yield facts.error("backend", f"{name} is already in the list", parameter=key, item=number)
+                    return
+                known.add(name)
         backends = parse_backends(self.backends)
-        if not {backend.name for backend in backends} - {*self.down, *self.draining}:
+        if not names["backends"] - names["down"] - names["draining"]:
             yield facts.warning(
                 "no-backend",
                 f"no backend takes flows to {self.vip}",
