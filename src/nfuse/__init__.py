@@ -32,6 +32,7 @@ _HOMES: dict[str, tuple[str, ...]] = {
     "nfuse.chain.yaml": ("load_chain", "from_yaml", "to_yaml"),
     "nfuse.chain.errors": ("ChainError",),
     "nfuse.nf.errors": ("CompileError",),
+    "nfuse.nf.findings": ("Finding", "Outcome"),
     "nfuse.nf.parameters": ("ParameterError",),
     "nfuse.engine.api": ("Control",),
     "nfuse.engine.driver": ("run",),
@@ -78,6 +79,8 @@ if TYPE_CHECKING:
     from nfuse.nf.containers import Ring as Ring
     from nfuse.nf.containers import Stack as Stack
     from nfuse.nf.errors import CompileError as CompileError
+    from nfuse.nf.findings import Finding as Finding
+    from nfuse.nf.findings import Outcome as Outcome
     from nfuse.nf.parameters import ParameterError as ParameterError
     from nfuse.nf.types import Address as Address
     from nfuse.nf.types import IpIpHeader as IpIpHeader

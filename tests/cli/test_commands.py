@@ -27,7 +27,7 @@ def nfuse(capsys: pytest.CaptureFixture[str], *arguments: str) -> tuple[int, str
     return caught.value.code, captured.out, captured.err
 
 
-@pytest.mark.parametrize("command", [[], ["run"], ["verify"], ["plan"], ["bench"], ["demo"]])
+@pytest.mark.parametrize("command", [[], ["run"], ["verify"], ["plan"], ["check"], ["bench"], ["demo"]])
 def test_help(capsys, command) -> None:
     code, out, _ = nfuse(capsys, *command, "--help")
     assert code == 0
@@ -153,28 +153,6 @@ def test_verify_as_json(capsys) -> None:
     assert code == 0
     assert [document["packets"] for document in documents] == [50, 50]
     assert documents[0]["translated"] > 0
-
-
-def test_plan(capsys) -> None:
-    code, out, _ = nfuse(capsys, "plan", CHAIN)
-    assert code == 0
-    for word in ("mazunat (MazuNat)", "reads", "writes", "modifies", "payload", "scratchpad"):
-        assert word in out
-
-
-def test_plan_as_json(capsys) -> None:
-    code, out, _ = nfuse(capsys, "plan", CHAIN, "--json")
-    facts = {nf["name"]: nf for nf in json.loads(out)["nfs"]}
-    assert code == 0
-    assert "ip_src" in facts["mazunat"]["modifies"]
-    assert facts["monitor"]["payload"] == "IGNORE"
-    assert facts["ipfilter"]["may_drop"]
-
-
-def test_plan_source_is_python(capsys) -> None:
-    code, out, _ = nfuse(capsys, "plan", CHAIN, "--source")
-    assert code == 0
-    compile(out, "plan", "exec")
 
 
 def test_alerts_are_eve_json(capsys, tmp_path) -> None:

@@ -7,6 +7,7 @@ parallelizable only if none of that connects them.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 PAYLOAD = ("IGNORE", "READ", "WRITE")
@@ -53,8 +54,20 @@ class Verdict:
     reason: str
 
 
-def may_run_in_parallel(first: Behaviour, second: Behaviour) -> Verdict:
-    """Judge the pair `first` -> `second` of a chain (SpeedyBox Table I, and the rule *Parallel* of the design)."""
+def _names(names: frozenset[str]) -> str:
+    return ", ".join(sorted(names))
+
+
+def may_run_in_parallel(
+    first: Behaviour, second: Behaviour, words: Callable[[frozenset[str]], str] = _names
+) -> Verdict:
+    """Judge the pair `first` -> `second` of a chain (SpeedyBox Table I, and the rule *Parallel* of the design).
+
+    Args:
+        first: The NF ahead.
+        second: The NF behind.
+        words: How to write a set of header fields in the reason.
+    """
     if first.payload == "WRITE" and second.payload != "IGNORE":
         return Verdict(False, False, f"{first.name} writes the payload that {second.name} {second.payload.lower()}s")
     if first.drops:
@@ -62,15 +75,11 @@ def may_run_in_parallel(first: Behaviour, second: Behaviour) -> Verdict:
     if first.events:
         return Verdict(False, False, f"{first.name} may fire an event that changes the packet for {second.name}")
     if common := first.stores & second.touches:
-        return Verdict(False, False, f"{first.name} stores {_names(common)}, which {second.name} touches")
+        return Verdict(False, False, f"{first.name} stores {words(common)}, which {second.name} touches")
     if common := (first.writes & second.uses) | (first.uses & second.writes):
         return Verdict(False, False, f"both use the state {_names(common)}, and one writes it")
     if first.payload == "READ" and second.payload == "WRITE":
         return Verdict(True, True, f"on a copy: {second.name} writes the payload that {first.name} reads")
     if common := first.touches & second.stores:
-        return Verdict(True, True, f"on a copy: {second.name} stores {_names(common)}, which {first.name} touches")
+        return Verdict(True, True, f"on a copy: {second.name} stores {words(common)}, which {first.name} touches")
     return Verdict(True, False, "neither touches what the other writes")
-
-
-def _names(names: frozenset[str]) -> str:
-    return ", ".join(sorted(names))

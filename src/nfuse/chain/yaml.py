@@ -20,6 +20,7 @@ from nfuse.chain.spec import SETTINGS, Chain, Timeouts, valid_name
 from nfuse.nf.base import NF
 
 KEYS = ("name", "chain", "settings")
+EMPTY = "the chain is empty"
 _FILE_SETTINGS = tuple(key for key in SETTINGS if key != "name")
 _DEEPEST = 16
 
@@ -31,8 +32,26 @@ def load_chain(path: str | Path) -> Chain:
         ChainError: The file is missing or wrong; the message names file, line, key, and what was expected.
     """
     path = Path(path)
+    text = read_chain_file(path)
+    if path.suffix != ".py":
+        return from_yaml(text, file=str(path), folder=path.parent)
+    module = load_module(path.resolve())
+    if not hasattr(module, "chain"):
+        raise ChainError("the file defines no chain", file=str(path), expected="a variable: chain = Chain(...)")
+    chain = module.chain if isinstance(module.chain, Chain) else Chain(module.chain)
+    if not chain.nodes:
+        raise ChainError(EMPTY, file=str(path), expected="at least one network function")
+    return chain
+
+
+def read_chain_file(path: Path) -> str:
+    """Return the text of a chain file.
+
+    Raises:
+        ChainError: There is no such file, or it can't be read; the message names the nearest.
+    """
     try:
-        text = path.read_text(encoding="utf-8")
+        return path.read_text(encoding="utf-8")
     except FileNotFoundError:
         folder = path.parent if path.parent.is_dir() else Path()
         near = nearest(path.name, [p.name for p in folder.iterdir() if p.suffix in {".yaml", ".yml", ".py"}])
@@ -41,15 +60,6 @@ def load_chain(path: str | Path) -> Chain:
         raise ChainError("not a text file", file=str(path), expected="a chain file (.yaml or .py)") from None
     except OSError as error:
         raise ChainError(f"can't be read: {error.strerror}", file=str(path)) from None
-    if path.suffix != ".py":
-        return from_yaml(text, file=str(path), folder=path.parent)
-    module = load_module(path.resolve())
-    if not hasattr(module, "chain"):
-        raise ChainError("the file defines no chain", file=str(path), expected="a variable: chain = Chain(...)")
-    chain = module.chain if isinstance(module.chain, Chain) else Chain(module.chain)
-    if not chain.nodes:
-        raise ChainError("the chain is empty", file=str(path), expected="at least one network function")
-    return chain
 
 
 # ---------------------------------------------------------------------------------------------------------- reading
@@ -66,7 +76,11 @@ def from_yaml(text: str, file: str = "<chain>", folder: Path | None = None) -> C
     Raises:
         ChainError: The message names file, line, column, key, what was expected, and the nearest valid name.
     """
-    document = parse(text, file)
+    return chain_of(parse(text, file), folder)
+
+
+def chain_of(document: Located, folder: Path | None) -> Chain:
+    """Make the chain of a chain file's document; arguments and errors as for :func:`from_yaml`."""
     if document.is_list:  # a bare list of network functions is a chain without settings
         return _guarded(document, lambda: Chain(_whole_graph(document, folder)))
     graph: Graph | None = None
@@ -99,7 +113,7 @@ def _guarded(place: Located, build: Any) -> Any:
 def _whole_graph(place: Located, folder: Path | None) -> Graph:
     graph = _graph(place, folder, 0)
     if not graph.parts:
-        raise place.error("the chain is empty", expected="at least one network function")
+        raise place.error(EMPTY, expected="at least one network function")
     return graph
 
 
@@ -118,7 +132,7 @@ def _part(place: Located, folder: Path | None, depth: int) -> NF | Branch:
         name = place.value()
         if not isinstance(name, str):
             raise place.error(f"{place.kind()} is no network function", expected="a name, or name: {parameters}")
-        return _placed(_guarded(place, lambda: make(find_class(name, folder), None, place, folder)), place)
+        return _placed(_guarded(place, lambda: make(find_class(name, folder), None, place, folder)), place, None)
     heads = [(key, key_place, value) for key, key_place, value in place.items() if key != "name"]
     given = next((value for key, _, value in place.items() if key == "name"), None)
     if len(heads) != 1:
@@ -133,7 +147,7 @@ def _part(place: Located, folder: Path | None, depth: int) -> NF | Branch:
             raise given.error("a branch has no name")
         return _branch(value, folder, depth)
     nf_class = _guarded(key_place, lambda: find_class(key, folder))
-    nf = _placed(make(nf_class, value, key_place, folder), key_place)
+    nf = _placed(make(nf_class, value, key_place, folder), key_place, value)
     if given is None:
         return nf
     name = given.value()
@@ -142,9 +156,10 @@ def _part(place: Located, folder: Path | None, depth: int) -> NF | Branch:
     return nf.named(name)
 
 
-def _placed(nf: NF, place: Located) -> NF:
-    """Note on a network function where it stands, for what its ``on_start`` has to say."""
+def _placed(nf: NF, place: Located, values: Located | None) -> NF:
+    """Note on a network function where it and its parameters stand, for what is found out about them later."""
     object.__setattr__(nf, "_place", place)
+    object.__setattr__(nf, "_values", values)
     return nf
 
 
@@ -165,7 +180,9 @@ def _branch(place: Located, folder: Path | None, depth: int) -> Branch:
         elif "when" in entries:
             graph = _graph(entries["chain"][1], folder, depth + 1) if "chain" in entries else Graph()
             when = _guarded(entries["when"][1], lambda: constant(_expression(entries["when"][1]), "branch"))  # noqa: B023
-            ways.append(Alternative(when, graph))
+            way = Alternative(when, graph)
+            object.__setattr__(way, "_place", entries["when"][1])
+            ways.append(way)
         else:
             raise item.error(
                 "an alternative needs a condition", expected="when: FILTER with chain: [...], or otherwise"

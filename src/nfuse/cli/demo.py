@@ -124,11 +124,15 @@ def _run(chain: Chain, packets: int, quiet: bool = False) -> tuple[RunResult, An
 
 
 def _consolidated(chain: Chain) -> None:
-    from nfuse.cli.plan import fused_plan
+    from nfuse.cli.plan_text import hanging
+    from nfuse.engine.plan import plan_of
 
+    plan = plan_of(chain)
     say("consolidated")
-    for line in fused_plan(chain):
-        say(f"  {line}")
+    for saving in plan.savings:
+        if saving.what in ("parse", "look-up", "rewrite", "checksum", "call"):
+            say(hanging("  ", saving.text, 2))
+    say(f"  a session takes {plan.memory.families[0].each:.0f} bytes, all tables included")
 
 
 def _flows(result: RunResult) -> None:

@@ -1,146 +1,118 @@
-"""``nfuse plan``: what the compiler made of a chain."""
+"""``nfuse plan``: what the compiler made of a chain, as text, JSON or a picture; what differs between two chains."""
 
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING, Any
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from nfuse.cli import options
-from nfuse.cli.report import say, table
+from nfuse.cli.report import say
 
 if TYPE_CHECKING:
     from nfuse.chain.spec import Chain
+    from nfuse.engine.plan import Plan
 
 
 @click.command()
 @options.CHAIN
+@click.argument("other_file", metavar="[OTHER]", required=False)
 @options.DIRECTION
 @options.JSON
+@click.option("--flows", type=click.IntRange(1, 1 << 28), metavar="N", help="Memory for N flows (default: capacity).")
 @click.option("--source", is_flag=True, help="Print the generated source of the chain.")
-def command(chain_file: str, direction: str | None, as_json: bool, source: bool) -> None:
-    """Show what each NF of CHAIN reads, writes and keeps, and what was consolidated."""
-    chain = options.chain_from(chain_file, direction)
+@click.option("--svg", is_flag=False, flag_value="-", metavar="[FILE]", help="Draw the chain.")
+@click.option("--mermaid", is_flag=False, flag_value="-", metavar="[FILE]", help="Write it as a Mermaid flowchart.")
+@click.option("--dot", is_flag=False, flag_value="-", metavar="[FILE]", help="Write it in the language of Graphviz.")
+def command(
+    chain_file: str,
+    other_file: str | None,
+    direction: str | None,
+    as_json: bool,
+    flows: int | None,
+    source: bool,
+    svg: str | None,
+    mermaid: str | None,
+    dot: str | None,
+) -> None:
+    """Show what the compiler made of CHAIN; with OTHER, what differs in the plan of OTHER.
+
+    For each network function what it reads, changes, keeps and may drop; what consolidation removed; where recorded
+    changes are applied; every slot of a session in memory; which pairs could run in parallel; memory for N flows.
+    Pictures without FILE go to standard output.
+    """
+    pictures = {"svg": svg, "mermaid": mermaid, "dot": dot}
+    wanted = {kind: file for kind, file in pictures.items() if file is not None}
+    _judge_options(chain_file, other_file, wanted, source, as_json)
+    chain, plan = planned(chain_file, direction, flows)
+    if other_file is not None:
+        _compare(plan, planned(other_file, direction, flows)[1], as_json)
+    elif source:
+        from nfuse.engine.plan import chain_source
+
+        say(chain_source(chain))
+    elif wanted:
+        _draw(chain, plan, wanted)
+    elif as_json:
+        say(json.dumps(plan.as_dict(), indent=2))
+    else:
+        from nfuse.cli.plan_text import plan_text
+
+        say(plan_text(plan))
+
+
+def _judge_options(chain: str, other: str | None, wanted: dict[str, str], source: bool, as_json: bool) -> None:
+    """Refuse combinations that can't be meant. Raises click.UsageError."""
+    names = [f"--{kind}" for kind in wanted]
+    outputs = names + ["--source"] * source + ["--json"] * as_json
+    if other is not None and (wanted or source):
+        raise click.UsageError(f"{outputs[0]} shows one chain; two chains are compared as text or --json")
+    if (source or as_json) and len(outputs) > 1:
+        raise click.UsageError(f"{outputs[0]} and {outputs[-1]} exclude each other")
+    targets = list(wanted.values())
+    for kind, file in wanted.items():
+        if targets.count(file) > 1:
+            raise click.UsageError(f"{' and '.join(names)} would write the same file: {file}")
+        if file != "-" and Path(file).suffix in {".yaml", ".yml", ".py"}:
+            raise click.UsageError(f"--{kind} {file}: this is the name of a chain file, not of a picture")
+
+
+def planned(file: str, direction: str | None, flows: int | None) -> tuple[Chain, Plan]:
+    """Load a chain and plan it. Raises what loading, compiling and starting its network functions raise."""
+    chain = options.chain_from(file, direction)
+    from nfuse.engine.plan import plan_of
     from nfuse.engine.start import check
 
-    check(chain)
-    if source:
-        say(chain_source(chain))
-        return
-    facts = [facts_of(node) for node in chain.nodes]
+    states = check(chain)
+    return chain, plan_of(chain, flows, states)
+
+
+def _compare(old: Plan, new: Plan, as_json: bool) -> None:
+    from nfuse.cli.plan_text import differences_text
+    from nfuse.engine.plan.compare import compare
+
+    differences = compare(old, new)
     if as_json:
-        parallel = [dict(zip(("pair", "parallel", "reason"), pair, strict=True)) for pair in parallel_pairs(chain)]
-        document = {"chain": chain.name, "graph": str(chain), "nfs": facts, "fused": fused_plan(chain)}
-        say(json.dumps({**document, "parallel": parallel}, indent=2))
-        return
-    say(f"chain: {chain}")
-    for fact in facts:
-        say()
-        say(f"{fact['name']} ({fact['class']})")
-        say(
-            table(
-                [(key.replace("_", " "), words(value)) for key, value in fact.items() if key not in ("name", "class")]
-            )
-        )
-    say()
-    say("consolidated")
-    for line in fused_plan(chain):
-        say(f"  {line}")
-    if pairs := parallel_pairs(chain):
-        say()
-        say("could run in parallel")
-        say(table(pairs))
+        say(json.dumps({"old": old.graph, "new": new.graph, "differences": [asdict(d) for d in differences]}, indent=2))
+    else:
+        say(differences_text(old, new, differences))
 
 
-def words(value: Any) -> str:
-    """Return a fact's value as text."""
-    if isinstance(value, list):
-        return ", ".join(value) or "-"
-    return str(value) if value not in ("", None) else "-"
+def _draw(chain: Chain, plan: Plan, wanted: dict[str, str]) -> None:
+    from nfuse.engine.plan import picture
 
-
-def facts_of(node: Any) -> dict[str, Any]:
-    """Return what the compiler found out about one network function, over all its handlers."""
-    from nfuse.nf.compile import analyse
-
-    info = analyse(type(node.nf))
-    effects = list(info.effects.values())
-
-    def union(name: str) -> list[str]:
-        return sorted({item for effect in effects for item in getattr(effect, name)})
-
-    payload = max((effect.payload for effect in effects), key=("IGNORE", "READ", "WRITE").index, default="IGNORE")
-    return {
-        "name": node.name,
-        "class": type(node.nf).__name__,
-        "traffic": str(info.traffic),
-        "handlers": sorted(info.handlers) + [f"event {name}" for name, *_ in info.events],
-        "reads": union("reads"),
-        "writes": union("writes"),
-        "modifies": union("modifies"),
-        "payload": payload,
-        "may_drop": list(info.reasons),
-        "alerts": list(info.signatures),
-        "state_written": union("state_writes"),
-        "scratchpad": f"{info.session.size} bytes",
-    }
-
-
-def chain_source(chain: Chain) -> str:
-    """Return the generated sources of the chain, one module after the other."""
-    from nfuse.engine.fused.codegen import Generator
-    from nfuse.engine.fused.layout import plan_chain
-
-    plan = plan_chain(chain)
-    parts = Generator(plan, [node.info.load().__name__ for node in plan.nodes]).generate()
-    return "\n".join(f"# ---- module {name}\n{source}" for name, source in parts.items())
-
-
-def fused_plan(chain: Chain) -> list[str]:
-    """Return in sentences what the fused engine made of the chain."""
-    from nfuse.engine.fused.layout import plan_chain
-
-    plan = plan_chain(chain)
-    lines = [f"a session takes {plan.size} bytes (IPv6: {plan.size + plan.ext_size}), without its keys in the index"]
-    for side, direction in enumerate(("opening direction", "other direction")):
-        order = plan.order(side)
-        for placed in plan.points[side]:
-            point = placed.point
-            names = ", ".join(order[stage].node.name for stage in point.stages)
-            place = "at the end" if point.before == len(order) else f"before {order[point.before].node.name}"
-            lines.append(f"{direction}: {', '.join(sorted(point.fields))} of {names}: one rewrite, {place}")
-        if not plan.points[side]:
-            lines.append(f"{direction}: nothing to rewrite")
-    per_packet = [node.node.name for node in plan.nodes if node.per_packet]
-    lines.append(f"state functions that run for each packet: {', '.join(per_packet) or 'none'}")
-    return lines
-
-
-def parallel_pairs(chain: Chain) -> list[tuple[str, str, str]]:
-    """Return for each pair of NFs whether its state functions could run in parallel, and why (not)."""
-    from nfuse.action.parallel import Behaviour, may_run_in_parallel
-    from nfuse.nf.compile import analyse
-
-    behaviours = []
-    for node in chain.nodes:
-        info = analyse(type(node.nf))
-        effects = info.effects.values()
-        per_packet = [e for name, e in info.effects.items() if name.startswith(("on_packet", "run_", "event_"))]
-        stores = frozenset(field for effect in per_packet for field in effect.writes)
-        behaviours.append(
-            Behaviour(
-                name=node.name,
-                payload=max((e.payload for e in per_packet), key=("IGNORE", "READ", "WRITE").index, default="IGNORE"),
-                touches=stores | frozenset(field for effect in per_packet for field in effect.reads),
-                stores=stores,
-                drops=any(effect.drops or effect.flow_drops for effect in effects),
-                events=bool(info.events),
-            )
-        )
-    pairs = []
-    for index, first in enumerate(behaviours):
-        for second in behaviours[index + 1 :]:
-            verdict = may_run_in_parallel(first, second)
-            pairs.append((f"{first.name} | {second.name}", "yes" if verdict.parallel else "no", verdict.reason))
-    return pairs
+    scene = picture.scene_of(chain, plan)
+    write = {"svg": picture.to_svg, "mermaid": picture.to_mermaid, "dot": picture.to_dot}
+    for kind, file in wanted.items():
+        text = write[kind](scene)
+        if file == "-":
+            click.echo(text, nl=False)
+            continue
+        try:
+            Path(file).write_text(text, encoding="utf-8")
+        except OSError as error:
+            raise click.UsageError(f"--{kind} {file}: can't be written: {error.strerror}") from None
+        say(f"{file}: {plan.name} as {kind.upper() if kind != 'mermaid' else 'Mermaid'}")

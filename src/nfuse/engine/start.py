@@ -48,15 +48,19 @@ def started(chain: Chain, engine: str) -> Engine:
         return made(chain)
 
 
-def check(chain: Chain) -> None:
-    """Run ``on_start`` of all network functions of a chain, as its engines would.
+def check(chain: Chain) -> list[int]:
+    """Run ``on_start`` of all network functions of a chain, as its engines would; return the bytes of their States.
 
     Raises:
         ChainError: One refuses its parameters.
     """
+    sizes = []
     with located(chain):
         for node in chain.nodes:
-            Instance(node.nf).start()
+            instance = Instance(node.nf)
+            instance.start()
+            sizes.append(instance.used)
+    return sizes
 
 
 def check_control(chain: Chain, control: Sequence[Control]) -> None:

@@ -9,12 +9,15 @@ from __future__ import annotations
 import copy
 import importlib
 import inspect
-from collections.abc import Callable
-from typing import Any, ClassVar
+from collections.abc import Callable, Iterable, Mapping
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from nfuse.nf.errors import nearest
 from nfuse.nf.parameters import REQUIRED, Parameter, ParameterError, plain
 from nfuse.nf.types import kind_of
+
+if TYPE_CHECKING:
+    from nfuse.nf.findings import Facts, Finding, Outcome
 
 FIVE_TUPLE = "five_tuple"
 """The default of ``session``: one session for each flow, both directions."""
@@ -130,6 +133,7 @@ class NF:
                     nearest=nearest(name, cls.parameters),
                 )
         object.__setattr__(self, "name", None)
+        object.__setattr__(self, "_made", _caller())
         for name, parameter in cls.parameters.items():
             if name in given:
                 value = parameter.check(given[name])
@@ -185,6 +189,41 @@ class NF:
         ``proto``.
         """
         return ""
+
+    def check(self, facts: Facts) -> Iterable[Finding]:
+        """Say what is wrong with the parameters at this place of a chain, for ``nfuse check``.
+
+        Ordinary Python, on an NF that has not been started: it has parameters and no State.
+
+        Args:
+            facts: What the NF's place is like, and how findings are made: ``yield facts.warning("pool", ...)``.
+        """
+        return ()
+
+    def outcomes(self) -> Iterable[Outcome]:
+        """Say what becomes of flows, as far as the parameters decide it: who is translated to what, who is dropped.
+
+        With it ``nfuse check`` knows what later NFs can see. An NF that does not say is taken to give the fields that
+        it may modify any value.
+        """
+        return ()
+
+    def owns(self) -> Mapping[str, Any]:
+        """Return the addresses that this NF answers for in the network, by parameter: a public pool, a virtual address.
+
+        Values are addresses and prefixes, or lists of them. No two NFs of a chain should own the same address.
+        """
+        return {}
+
+
+def _caller() -> tuple[str, int] | None:
+    """Return file and line of the innermost code outside nfuse that is running."""
+    frame = inspect.currentframe()
+    while frame is not None:
+        if frame.f_globals.get("__name__", "").partition(".")[0] != "nfuse":
+            return frame.f_code.co_filename, frame.f_lineno
+        frame = frame.f_back
+    return None
 
 
 _API_ATTRIBUTES = frozenset({"traffic", "session", "tick", "compiled"})

@@ -88,6 +88,11 @@ class Instance:
                 case _:
                     write_item(slot.kind, at, value)
 
+    @property
+    def used(self) -> int:
+        """Bytes of State: its record, and the room that its containers have reserved."""
+        return self._used
+
     def start(self) -> None:
         """Run ``on_start``."""
         self._run("on_start")

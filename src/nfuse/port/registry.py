@@ -128,6 +128,19 @@ def known() -> dict[str, str]:
     return found
 
 
+def check_output(uri: str) -> None:
+    """Check the URI of an output without opening it: its scheme, and its options.
+
+    Raises:
+        UriError: Unknown scheme or option, or a value that does not fit.
+        PortError: The scheme's package can't be loaded.
+    """
+    scheme, rest = split_uri(uri)
+    entry = _find(scheme, OUTPUTS, "output")
+    if not entry.whole:
+        _arguments(scheme, rest, entry)
+
+
 def split_uri(uri: str) -> tuple[str, str]:
     """Split a URI into its scheme (``pcap`` if it has none) and all that follows the colon."""
     found = re.match(r"([A-Za-z][A-Za-z0-9_+.-]*):", uri)
@@ -273,13 +286,19 @@ def _open(uri: str, table: dict[str, Scheme], what: str, given: dict[str, int]) 
     given = {k: v for k, v in given.items() if k in parameters}
     if entry.whole:
         return typing.cast(Port, entry.make(rest, **given))
+    rests, values = _arguments(scheme, rest, entry)
+    return typing.cast(Port, entry.make(*rests, **values, **given))
+
+
+def _arguments(scheme: str, rest: str, entry: Scheme) -> tuple[list[str], dict[str, Any]]:
+    """Return the positional arguments and the options that a URI gives to the maker of ports."""
     base, options = split_options(rest)
     values = convert(scheme, entry.make, options)
     takes_rest = any(
         p.kind in (inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.POSITIONAL_ONLY)
-        for n, p in parameters.items()
+        for n, p in inspect.signature(entry.make).parameters.items()
         if n not in _GIVEN
     )
     if not takes_rest and base:
         raise UriError(f"{scheme}: takes options only, as in {scheme}:?key=value; got '{base}'")
-    return typing.cast(Port, entry.make(*([base] if takes_rest else []), **values, **given))
+    return ([base] if takes_rest else []), values

@@ -22,7 +22,7 @@ import re
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Generic, TypeVar
+from typing import Any, Generic, TypeVar
 
 ALLOW, DROP, REJECT = 0, 1, 2
 ACTIONS: dict[str, int] = {"allow": ALLOW, "drop": DROP, "reject": REJECT}
@@ -104,18 +104,23 @@ def load_rules(rules: str | Path | Sequence[str], line: Callable[..., Line[T]] |
 
 def parse_rules(lines: Iterable[str], name: str = "rules", line: Callable[..., Line[T]] | None = None) -> list[T]:
     """Parse one rule a line; empty lines and comments count as lines but make no rule."""
-    found, reader = [], line or RuleLine
+    found: list[T] = []
     for number, text in enumerate(lines, 1):
-        if not isinstance(text, str):
-            raise RuleError(f"{name}:{number}:1: a rule is text, not {type(text).__name__}")
-        words = [(m.start() + 1, m.group()) for m in re.finditer(r"->|[^\s#>]+(?<!-)|>|#.*", text)]
-        words = [word for word in words if not word[1].startswith("#")]
-        if words:
-            rule = reader(f"{name}:{number}", words, len(text) + 1).rule()
-            if isinstance(rule, Rule):
-                rule = replace(rule, where=f"{name}:{number}", text=" ".join(text.partition("#")[0].split()))
+        rule = parse_line(text, name, number, line)
+        if isinstance(rule, Rule):
+            rule = replace(rule, where=f"{name}:{number}", text=" ".join(text.partition("#")[0].split()))
+        if rule is not None:
             found.append(rule)
-    return found  # type: ignore[return-value]
+    return found
+
+
+def parse_line(line: str, name: str, number: int, reader: Callable[..., Line[Any]] | None = None) -> Any:
+    """Parse line `number` of the rules called `name`; None if it holds no rule. Raises RuleError."""
+    if not isinstance(line, str):
+        raise RuleError(f"{name}:{number}:1: a rule is text, not {type(line).__name__}")
+    words = [(m.start() + 1, m.group()) for m in re.finditer(r"->|[^\s#>]+(?<!-)|>|#.*", line)]
+    words = [word for word in words if not word[1].startswith("#")]
+    return (reader or RuleLine)(f"{name}:{number}", words, len(line) + 1).rule() if words else None
 
 
 class Line(Generic[T]):

@@ -80,3 +80,12 @@ class IPFilter(RuleMatch):
             if rule.matches(*packet):
                 return f"{rule.where}: {rule.text}"
         return f"no rule matches; default: {self.default}"
+
+    def check(self, facts):
+        """Find rules that can't be read, that never decide, and that no flow here can match."""
+        from nfuse.nf.library.acl_check import AclCheck
+
+        if self.default not in ACTIONS:
+            expected = f"expected one of {', '.join(ACTIONS)}"
+            yield facts.error("default", f"{self.default!r} is no action", hint=expected, parameter="default")
+        yield from AclCheck(self.rules, facts).findings()

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 
-from nfuse import NF, Address, Array, PortRange, Prefix, tcp, u8, u16, u32, udp
+from nfuse import NF, Address, Array, Outcome, PortRange, Prefix, dport, ip, tcp, u8, u16, u32, udp
 from nfuse.nf.library.bits import mix
-from nfuse.nf.library.maglev_table import FREE, Backend, build_table, is_prime, parse_backends
+from nfuse.nf.library.maglev_table import FREE, Backend, build_table, is_prime, parse_backend, parse_backends
 
 NONE = FREE
 """In place of a slot's number: none was there."""
@@ -120,6 +120,60 @@ class Maglev(NF):
                 flow.modify(ip_dst=self.address[slot], dport=self.port[slot])
             else:
                 flow.modify(ip_dst=self.address[slot])
+
+    def check(self, facts):
+        """Find backends that can't be read or can't take a flow, and a virtual address that no flow here goes to."""
+        names = {"backends": set(), "down": set(), "draining": set()}
+        for key, known in names.items():
+            for number, text in enumerate(getattr(self, key)):
+                try:
+                    name = parse_backend(text).name
+                except ValueError as error:
+                    yield facts.error("backend", str(error), parameter=key, item=number)
+                    return
+                if name in known:
+                    yield facts.error("backend", f"{name} is already in the list", parameter=key, item=number)
+                    return
+                known.add(name)
+        backends = parse_backends(self.backends)
+        if not names["backends"] - names["down"] - names["draining"]:
+            yield facts.warning(
+                "no-backend",
+                f"no backend takes flows to {self.vip}",
+                why="all of them are down or draining" if backends else "the list of backends is empty",
+                hint="flows are dropped with the reason `no backend` until one is added",
+                parameter="backends",
+            )
+        for number, backend in enumerate(backends):
+            if backend.address in self.vip:
+                why = "a flow that is sent there comes back to the balancer, or goes nowhere"
+                message = f"the backend {backend.name} is a virtual address of {self.vip}"
+                yield facts.warning("backend-is-vip", message, why=why, parameter="backends", item=number)
+        if not facts.sees(self.balanced()):
+            message = f"no flow to {self.vip}, ports {self.ports}, comes here"
+            why = facts.why_not(self.balanced())
+            hint = "move it ahead of what keeps them away, or name another vip"
+            yield facts.warning("unseen-vip", message, why=why, hint=hint, parameter="vip")
+
+    def balanced(self):
+        """Return the class of the flows that are spread over the backends."""
+        return self.traffic & (ip.dst == self.vip) & (dport == self.ports)
+
+    def outcomes(self):
+        """Flows to the virtual address go to one of the backends, or are dropped if there is none."""
+        backends = parse_backends(self.backends)
+        if not backends:
+            yield Outcome(self.balanced(), drop="no backend")
+            return
+        modify = {"ip_dst": [backend.address for backend in backends]}
+        ported = [backend.port for backend in backends if backend.port]
+        if ported:
+            modify["dport"] = ported if len(ported) == len(backends) else None
+        yield Outcome(self.balanced(), modify)
+
+    def owns(self):
+        """The virtual address."""
+        return {"vip": self.vip}
 
 
 def hash_flow(src, dst, sport, dport, proto):

@@ -7,6 +7,7 @@ from nfuse import (
     Address,
     Array,
     HashMap,
+    Outcome,
     PortRange,
     Prefix,
     boolean,
@@ -205,6 +206,39 @@ class MazuNat(NF):
         self.taken[queue * WORDS + (at >> 6)] &= ~(1 << (at & 63))
         self.used[queue] -= 1
         flow.endpoint.port = 0
+
+    def check(self, facts):
+        """Find a pool that is too small for the table, and an inside that no flow here comes from."""
+        pool = len(pool_addresses(self.public))
+        ports = len(self.ports)
+        if 2 * pool * ports < facts.capacity:
+            yield facts.warning(
+                "pool-too-small",
+                f"the pool has {pool * ports:,} ports for TCP and as many for UDP, the table has room for "
+                f"{facts.capacity:,} flows",
+                why=f"public addresses: {pool:,}, ports of each: {ports:,}; flows beyond are dropped (no port left)",
+                hint="add addresses to public, widen ports, or lower the capacity in settings",
+                parameter="public",
+            )
+        if not facts.sees(self.translated()):
+            why = facts.why_not(self.translated())
+            hint = "name the addresses that flows have here"
+            message = f"no flow from {self.inside} comes here"
+            yield facts.warning("unseen-inside", message, why=why, hint=hint, parameter="inside")
+
+    def translated(self):
+        """Return the class of the flows that get a public address and port."""
+        return ipv4 & (ip.src == self.inside) & (tcp | udp | (icmp.type == 8))
+
+    def outcomes(self):
+        """Flows to the pool are dropped; those from inside get an address and a port of the pool."""
+        pool = pool_addresses(self.public)
+        yield Outcome(self.traffic & ip.dst.within(pool), drop="unsolicited")
+        yield Outcome(self.translated(), {"ip_src": pool, "sport": self.ports}, reverse=False)
+
+    def owns(self):
+        """The pool."""
+        return {"public": pool_addresses(self.public)}
 
 
 def queue_of(slot, proto, parity):
