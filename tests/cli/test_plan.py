@@ -20,7 +20,7 @@ def test_text(capsys) -> None:
         "R1 repeated parsing and classification",
         "one rewrite, at the end",
         "flow control block: 192 bytes",
-        "       120      4  monitor   packets: u32",
+        "       104      4  monitor   packets: u32",
         "nothing of these runs for each packet: mazunat, maglev, ipfilter",
         "memory for 1,000,000 flows",
     ):
