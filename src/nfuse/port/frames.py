@@ -8,6 +8,7 @@ these packages is imported.
 from __future__ import annotations
 
 import math
+import os
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from decimal import Decimal
@@ -60,7 +61,7 @@ def is_packet(item: object) -> bool:
     """Whether `item` is something that :func:`frames` takes as one packet."""
     if isinstance(item, tuple):
         return 2 <= len(item) <= 3 and _is_time(item[0])
-    return isinstance(item, Frame | bytes | bytearray | memoryview) or hasattr(type(item), "__bytes__")
+    return isinstance(item, bytes | bytearray | memoryview) or _has_bytes(item)
 
 
 def frames(packets: Iterable[Any], link: int = LINK_ETHERNET, step: int = 1_000, side: int = 0) -> Iterator[Frame]:
@@ -96,12 +97,14 @@ def _frame(packet: Any, time: int, link: int, side: int) -> Frame:
     if isinstance(packet, tuple):
         if not is_packet(packet):
             raise TypeError(f"{_short(packet)} is no (time, bytes)")
-        time, wire = _nanoseconds(packet[0], exact=True), packet[2] if len(packet) == 3 else None
+        stamp = packet[0]
+        time = int(stamp) if isinstance(stamp, Integral) else nanoseconds(stamp)
+        wire = packet[2] if len(packet) == 3 else None
         packet = packet[1]
     elif not isinstance(packet, bytes | bytearray | memoryview):
         stamp = getattr(packet, "time", None)
         if _is_time(stamp):
-            time = _nanoseconds(stamp, exact=False)
+            time = nanoseconds(stamp)
         wire = getattr(packet, "wirelen", None)
     data = _bytes(packet)
     if type(packet).__name__ in _RAW_IP and type(packet).__module__.partition(".")[0] in ("scapy", "dpkt"):
@@ -112,7 +115,7 @@ def _frame(packet: Any, time: int, link: int, side: int) -> Frame:
 def _bytes(packet: Any) -> Bytes:
     if isinstance(packet, str):
         raise TypeError("it is a text; expected " + EXPECTED + " (nfuse.testing.packets reads packets from text)")
-    if not isinstance(packet, bytes | bytearray | memoryview) and not hasattr(type(packet), "__bytes__"):
+    if not isinstance(packet, bytes | bytearray | memoryview) and not _has_bytes(packet):
         raise TypeError(f"it is {_short(packet)}; expected {EXPECTED}")
     try:
         return bytes(packet)
@@ -120,17 +123,23 @@ def _bytes(packet: Any) -> Bytes:
         raise ValueError(f"bytes() of {_short(packet)} failed: {error}") from error
 
 
+def _has_bytes(item: object) -> bool:
+    return hasattr(type(item), "__bytes__") and not isinstance(item, os.PathLike)
+
+
 def _is_time(value: object) -> bool:
     return isinstance(value, Real | Decimal) and not isinstance(value, bool)
 
 
-def _nanoseconds(value: Any, exact: bool) -> int:
-    """Return a time in ns; `exact`: an integer is one already, else everything is seconds."""
-    if exact and isinstance(value, Integral):
-        return int(value)
-    if not math.isfinite(value):
-        raise ValueError(f"{value} is no time")
-    return int((Decimal(str(value)) * 1_000_000_000).to_integral_value())  # via text: 0.1 means 0.1
+def nanoseconds(seconds: Any) -> int:
+    """Return a number of seconds in ns; what a number shows counts: 0.1 is 100,000,000.
+
+    Raises:
+        ValueError: It is infinite or not a number.
+    """
+    if not math.isfinite(seconds):
+        raise ValueError(f"{seconds} is no time")
+    return int((Decimal(str(seconds)) * 1_000_000_000).to_integral_value())
 
 
 def _short(value: object) -> str:

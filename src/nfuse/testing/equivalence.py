@@ -44,7 +44,10 @@ def assert_equivalent(
 
     Raises:
         AssertionError: There is a difference; the message explains the first one.
+        ValueError: There is nothing to compare, or no engine of that name.
     """
+    if len(engines) < 2:
+        raise ValueError(f"engines={list(engines)}: expected two engines or more of {', '.join(ENGINES)}")
     chain = as_chain(chain, settings)
     source = given(packets)
     found = verify(chain, ListInput(source), tuple(engines), control, packets=burst, keep=True)

@@ -9,7 +9,7 @@ from typing import Any
 
 from nfuse.packet.view import PacketView
 from nfuse.port.burst import MAX_FRAME
-from nfuse.port.frames import Frame, frames, is_packet
+from nfuse.port.frames import Frame, frames, is_packet, nanoseconds
 from nfuse.testing.notation import builder, printer, reader
 from nfuse.testing.notation.description import Description, Undescribable
 from nfuse.testing.notation.dissector import describe_frame, describe_ip
@@ -41,7 +41,7 @@ class Packet(Frame):
 
     def at(self, seconds: float) -> Packet:
         """Return the same packet at another time, in seconds."""
-        return replace(self, time=round(seconds * SECOND))
+        return replace(self, time=nanoseconds(seconds))
 
     def __repr__(self) -> str:
         return f"<Packet {_seconds(self.time)} s: {self.text}>"
@@ -59,7 +59,7 @@ def packets(text: str, at: float = 0) -> list[Packet]:
         PacketSyntaxError: A line is wrong; the message shows it and says what was expected.
     """
     found: list[Packet] = []
-    now = round(at * SECOND) - STEP
+    now = nanoseconds(at) - STEP
     for number, source in enumerate(text.splitlines(), 1):
         read = reader.read(source, number)
         if read is None:
@@ -152,7 +152,7 @@ def line(frame: Frame) -> str:
     """Print one packet, without its time."""
     try:
         return printer.line(_described(frame), frame.side)
-    except (Undescribable, RecursionError):
+    except Undescribable:
         pass
     names = {number: name for name, number in LINKS.items()}
     values = {"wire": None if frame.wire == len(frame.bytes) else frame.wire, "link": names[frame.link]}

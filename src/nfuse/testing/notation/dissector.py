@@ -17,6 +17,8 @@ from nfuse.testing.notation.words import CHECKSUMS, ICMP, LENGTHS, PROTOCOLS
 
 _NAMES = {(number, version): kind for (kind, version), number in PROTOCOLS.items()}
 _TAGS = (0x8100, 0x88A8)
+DEPTH = 8
+"""Packets that are described within one another, at most."""
 _TCP_REST = struct.pack("!IBBHHH", 0, 5 << 4, 0, 65535, 0, 0)
 """A TCP header from the acknowledgment number on, as the builder makes it."""
 
@@ -31,7 +33,7 @@ def describe_frame(data: bytes, wire: int) -> Description:
     Raises:
         Undescribable: There are no words for it.
     """
-    found = _simplified(_frame(data + bytes(max(0, wire - len(data)))), data, builder.frame, _frame)
+    found = _simplified(_frame(data + bytes(max(0, wire - len(data)))), data, builder.frame, _shallow_frame)
     if wire != len(data):
         if wire != len(builder.frame(found)):
             raise Undescribable("the length on the wire is that of no such packet")
@@ -39,13 +41,17 @@ def describe_frame(data: bytes, wire: int) -> Description:
     return found
 
 
-def describe_ip(data: bytes) -> Description:
+def describe_ip(data: bytes, depth: int = DEPTH) -> Description:
     """Describe an IP packet.
+
+    Args:
+        data: Its bytes, and none behind them.
+        depth: Packets within it that are described; those deeper inside are plain payload.
 
     Raises:
         Undescribable: There are no words for it.
     """
-    return _simplified(_ip(data), data, builder.ip, _ip)
+    return _simplified(_ip(data, depth), data, builder.ip, _shallow_ip)
 
 
 def _simplified(
@@ -84,7 +90,15 @@ def _name_checksum(found: Description, name: str, right: int | None) -> None:
         found.values["no-checksum"] = True
 
 
-def _frame(data: bytes) -> Description:
+def _shallow_frame(data: bytes) -> Description:
+    return _frame(data, 0)
+
+
+def _shallow_ip(data: bytes) -> Description:
+    return _ip(data, 0)
+
+
+def _frame(data: bytes, depth: int = DEPTH) -> Description:
     if len(data) < 14:
         raise Undescribable("no Ethernet header")
     at, tags = 12, []
@@ -100,7 +114,7 @@ def _frame(data: bytes) -> Description:
     if kind in (0x0800, 0x86DD):
         try:
             if body[:1] and body[0] >> 4 == (4 if kind == 0x0800 else 6):
-                found = _ip(body)
+                found = _ip(body, depth)
         except Undescribable:
             pass
     elif kind == 0x0806:
@@ -128,17 +142,17 @@ def _arp(body: bytes, mac: tuple[str, str]) -> Description | None:
     return None
 
 
-def _ip(data: bytes) -> Description:
+def _ip(data: bytes, depth: int) -> Description:
     """Note all that an IP packet says; bytes behind its length are left out."""
     version = data[0] >> 4 if data else 0
     if version == 4:
-        return _ipv4(data)
+        return _ipv4(data, depth)
     if version == 6:
-        return _ipv6(data)
+        return _ipv6(data, depth)
     raise Undescribable("no IP packet")
 
 
-def _ipv4(data: bytes) -> Description:
+def _ipv4(data: bytes, depth: int) -> Description:
     size = (data[0] & 15) * 4
     if size < 20 or len(data) < size:
         raise Undescribable("no whole IPv4 header")
@@ -158,10 +172,10 @@ def _ipv4(data: bytes) -> Description:
     if not values["df"]:
         del values["df"]
     body = data[size:length] if size <= length <= len(data) else data[size:]
-    return _body(Description("", IPv4Address(data[12:16]), IPv4Address(data[16:20]), values=values), proto, body)
+    return _body(Description("", IPv4Address(data[12:16]), IPv4Address(data[16:20]), values=values), proto, body, depth)
 
 
-def _ipv6(data: bytes) -> Description:
+def _ipv6(data: bytes, depth: int) -> Description:
     if len(data) < 40:
         raise Undescribable("no whole IPv6 header")
     first, length, proto, ttl = struct.unpack("!IHBB", data[:8])
@@ -172,10 +186,10 @@ def _ipv6(data: bytes) -> Description:
         offset = int.from_bytes(body[2:4], "big")
         values |= {"frag": (offset & 0xFFF8, bool(offset & 1)), "ip-id": int.from_bytes(body[4:8], "big")}
         proto, body = body[0], body[8:]
-    return _body(Description("", IPv6Address(data[8:24]), IPv6Address(data[24:40]), values=values), proto, body)
+    return _body(Description("", IPv6Address(data[8:24]), IPv6Address(data[24:40]), values=values), proto, body, depth)
 
 
-def _body(found: Description, proto: int, body: bytes) -> Description:
+def _body(found: Description, proto: int, body: bytes, depth: int) -> Description:
     """Note the L4 header, or make it payload of the protocol's number."""
     kind = _NAMES.get((proto, found.version), "proto")
     values = dict(found.values)
@@ -187,9 +201,9 @@ def _body(found: Description, proto: int, body: bytes) -> Description:
         elif kind == "udp":
             _udp(found, body)
         elif kind == "icmp":
-            _icmp(found, body)
-        elif proto in (4, 41) and body[:1] and body[0] >> 4 == (4 if proto == 4 else 6):
-            found.inner = describe_ip(body)
+            _icmp(found, body, depth)
+        elif proto in (4, 41) and depth and body[:1] and body[0] >> 4 == (4 if proto == 4 else 6):
+            found.inner = describe_ip(body, depth - 1)
             found.kind = "ipip"
         else:
             kind = "proto"
@@ -224,7 +238,7 @@ def _udp(found: Description, body: bytes) -> None:
     found.values |= {"udp-len": length, "checksum": value}
 
 
-def _icmp(found: Description, body: bytes) -> None:
+def _icmp(found: Description, body: bytes, depth: int) -> None:
     if len(body) < 8:
         raise Undescribable("no whole ICMP header")
     kind, code, value, rest = struct.unpack("!BBHI", body[:8])
@@ -236,9 +250,9 @@ def _icmp(found: Description, body: bytes) -> None:
         return
     too_big = ICMP[found.version]["too-big"] == (kind, code) and rest < 1 << 16
     found.values["mtu" if too_big else "rest"] = rest
-    if (kind in (3, 4, 5, 11, 12)) if found.version == 4 else (1 <= kind <= 4):
+    if depth and (kind in (3, 4, 5, 11, 12) if found.version == 4 else 1 <= kind <= 4):
         try:
-            found.inner, quoted = _quoted(found.data)
+            found.inner, quoted = _quoted(found.data, depth - 1)
         except Undescribable:
             return
         found.data = b""
@@ -246,7 +260,7 @@ def _icmp(found: Description, body: bytes) -> None:
             found.values["quote"] = quoted
 
 
-def _quoted(data: bytes) -> tuple[Description, int | None]:
+def _quoted(data: bytes, depth: int) -> tuple[Description, int | None]:
     """Describe the packet that an ICMP error quotes, of which the end may be missing.
 
     Returns:
@@ -257,7 +271,7 @@ def _quoted(data: bytes) -> tuple[Description, int | None]:
     six = data[0] >> 4 == 6
     length = int.from_bytes(data[4:6], "big") + 40 if six else int.from_bytes(data[2:4], "big")
     if length == len(data):
-        return describe_ip(data), None
+        return describe_ip(data, depth), None
     if length < len(data):
         raise Undescribable("more is quoted than there was")
     filled = data
@@ -265,7 +279,7 @@ def _quoted(data: bytes) -> tuple[Description, int | None]:
         head = 40 if six else (data[0] & 15) * 4
         filled += _TCP_REST[max(0, len(data) - head - 8) :]
     filled = filled[:length] + bytes(max(0, length - len(filled)))
-    found = _simplified(_ip(filled), data, builder.ip, _ip)
+    found = _simplified(_ip(filled, depth), data, builder.ip, _shallow_ip)
     if builder.ip(found)[: len(data)] != data or len(builder.ip(found)) <= len(data):
         raise Undescribable("the quoted packet can't be built again")
     return found, len(data)

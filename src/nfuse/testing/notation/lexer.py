@@ -53,5 +53,6 @@ def tokens(source: str, line: int) -> list[Token]:
         if piece.lastgroup is not None and piece.lastgroup != "comment":
             found.append(Token(piece.lastgroup, line, at + 1, source, piece[0]))
         at = piece.end()
-    found.append(Token("end", line, len(source.rstrip()) + 1, source, ""))
+    end = found[-1].column + len(found[-1].text) if found else 1
+    found.append(Token("end", line, end, source, ""))
     return found

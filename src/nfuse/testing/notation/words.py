@@ -56,8 +56,8 @@ LAYERS: Final[dict[str, dict[str, Word]]] = {
         _number("ack", 32, "acknowledgment number"),
         _number("win", 16, "window", 65535),
         _number("urg", 16, "urgent pointer"),
-        _number("mss", 16, "the option maximum segment size", None),
-        Word("options", "hex", "all TCP options, padded to words of 4 bytes", default=b""),
+        _number("mss", 16, "option: maximum segment size", None),
+        Word("options", "hex", "further TCP options, padded to words of 4 bytes", default=b""),
         _number("data-offset", 4, "header length in words, true or not", None),
         *_CHECKSUM,
     ),
@@ -74,38 +74,45 @@ LAYERS: Final[dict[str, dict[str, Word]]] = {
         *_CHECKSUM,
     ),
     "ipv4": _table(
-        _number("ttl", 8, "time to live", 64),
+        _number("ttl", 8, "time to live, or hop limit", 64),
         _number("dscp", 6, "differentiated services code point"),
         _number("ecn", 2, "explicit congestion notification"),
         _number("ip-id", 16, "identification"),
         _switch("df", "don't fragment"),
-        Word("frag", "frag", "offset of the fragment in bytes, + where more follow: 0+, 24+, 48"),
+        Word("frag", "frag", "offset of the fragment in bytes, + where more follow: `0+`, `24+`, `48`"),
         Word("ip-options", "hex", "IPv4 options, padded to words of 4 bytes", default=b""),
         _number("ip-len", 16, "total length, true or not", None),
         _number("ip-checksum", 16, "header checksum", None),
         _switch("bad-ip-checksum", "header checksum one too high"),
     ),
     "ipv6": _table(
-        _number("ttl", 8, "hop limit", 64),
+        _number("ttl", 8, "time to live, or hop limit", 64),
         _number("dscp", 6, "differentiated services code point"),
         _number("ecn", 2, "explicit congestion notification"),
         _number("label", 20, "flow label"),
-        _number("ip-id", 32, "identification of a fragment"),
-        Word("frag", "frag", "a fragment header: offset in bytes, + where more follow"),
+        _number("ip-id", 32, "identification, of a fragment"),
+        Word("frag", "frag", "the same, in a fragment header"),
         _number("ip-len", 16, "payload length, true or not", None),
     ),
     "ethernet": _table(
-        Word("mac", "mac", "SOURCE>DESTINATION, or swapped", default=(MAC_A, MAC_B)),
+        Word(
+            "mac", "mac", "Ethernet addresses; `mac swapped` is the default the other way round", default=(MAC_A, MAC_B)
+        ),
         Word(
             "vlan",
             "vlan",
-            "tags, outermost first: VID, VID/PRIORITY, with s in front for 0x88a8: 7, s100,7/3",
+            "tags, outermost first: `7`, `7/3` with a priority, `s100,7` with a service tag (0x88a8)",
             default=(),
         ),
         Word("pad", "hex", "bytes behind the IP packet", default=b""),
     ),
     "capture": _table(
-        Word("link", "link", "link type of the capture: raw (no Ethernet header), null, sll, sll2", default="ethernet"),
+        Word(
+            "link",
+            "link",
+            "link type: `raw` (no Ethernet header); for raw frames also `null`, `sll`, `sll2`",
+            default="ethernet",
+        ),
         _number("cut", 16, "bytes captured; the length on the wire stays", None),
         _number("wire", 16, "length on the wire, of a raw frame", None),
     ),
@@ -171,14 +178,27 @@ def icmp_name(version: int, kind: int, code: int) -> str:
 
 def reference() -> str:
     """Return the documentation of all words as a Markdown table."""
-    titles = {"echo": "ICMP echo", "icmp": "other ICMP", "ethernet": "Ethernet", "capture": "the capture"}
-    lines = ["| of | word | what | without it |", "|---|---|---|---|"]
+    titles = {"tcp": "TCP", "udp": "UDP", "echo": "ICMP echo", "icmp": "other ICMP", "ipv4": "IPv4", "ipv6": "IPv6"}
+    rows: dict[tuple[str, str, str], list[str]] = {}
     for layer, table in LAYERS.items():
         for word in table.values():
-            title = titles.get(layer, layer.replace("ipv", "IPv") if layer.startswith("ip") else layer.upper())
-            value = {"number": " N", "switch": "", "hex": " HEX"}.get(word.kind, " ...")
-            lines.append(f"| {title} | `{word.name}{value}` | {word.doc} | {_default(word)} |")
+            rows.setdefault((word.name + _FORMS[word.kind], word.doc, _default(word)), []).append(
+                titles.get(layer, layer)
+            )
+    lines = ["| word | of | what | without it |", "|---|---|---|---|"]
+    lines += [f"| `{form}` | {', '.join(of)} | {doc} | {default} |" for (form, doc, default), of in rows.items()]
     return "\n".join(lines) + "\n"
+
+
+_FORMS = {
+    "number": " N",
+    "switch": "",
+    "hex": " HEX",
+    "mac": " SOURCE>DESTINATION",
+    "vlan": " TAG,...",
+    "frag": " OFFSET[+]",
+    "link": " TYPE",
+}
 
 
 def _default(word: Word) -> str:
@@ -186,4 +206,4 @@ def _default(word: Word) -> str:
         return "the right one"
     if (word.kind == "number" and word.default is not None) or word.kind == "link":
         return f"{word.default}"
-    return f"`{MAC_A}>{MAC_B}`" if word.kind == "mac" else "none"
+    return f"`{MAC_A}>{MAC_B}`" if word.kind == "mac" else ""
