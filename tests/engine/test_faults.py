@@ -8,7 +8,6 @@ from pathlib import Path
 
 import pytest
 from tests.engine.conversation import need
-from tests.engine.traffic import answer, parts
 
 from nfuse import Chain, Timeouts
 from nfuse.engine.api import Control
@@ -16,7 +15,9 @@ from nfuse.engine.driver import ENGINES, run
 from nfuse.engine.verify import VerifyResult, verify
 from nfuse.memory.jit import JIT
 from nfuse.nf.library import DosGuard, IPFilter, Maglev, MazuNat, Monitor
+from nfuse.packet.view import PacketView
 from nfuse.port.memory import ListInput, ListOutput
+from nfuse.testing import Packet, reply
 
 BACKENDS = ["192.168.7.1:8080", "192.168.7.2:8080", "192.168.7.3"]
 NATIVE = [name for name in ENGINES if name != "reference"]
@@ -47,9 +48,8 @@ def conversation(seed: int) -> list[tuple[int, bytes]]:
     run(Chain(Monitor(), capacity=1 << 20), f"gen:?{'&'.join(options)}", generated, "reference")
     packets += [(ts, frame) for ts, frame, _, _ in generated.records]
     for ts, frame, _, _ in sink.records:
-        found = parts(frame)
-        if found is not None and found[2] in (6, 17) and rng.random() < 0.6:
-            packets.append((ts + rng.randrange(1_000_000, 300_000_000), answer(frame, b"answer")))
+        if PacketView(bytearray(frame)).proto in (6, 17) and rng.random() < 0.6:
+            packets.append((ts + rng.randrange(1_000_000, 300_000_000), bytes(reply(Packet(frame), b"answer"))))
     return sorted(packets, key=lambda packet: packet[0])
 
 

@@ -9,9 +9,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from tests.engine import nfs
 from tests.engine.conversation import need
-from tests.engine.traffic import SidedInput, Step, converse, steps
 
-from nfuse import Chain, Prefix, Timeouts, branch, dport, icmp, ip, ipv4, ipv6, tcp, udp
+from nfuse import Chain, Prefix, branch, tcp, udp
 from nfuse.chain.graph import as_graph
 from nfuse.engine.api import Control
 from nfuse.engine.driver import ENGINES
@@ -39,6 +38,11 @@ from nfuse.nf.library import (
     RateLimiter,
     StaticNat,
 )
+from nfuse.port.memory import ListInput
+from nfuse.testing.strategies import Step, converse, steps
+from nfuse.testing.strategies import chains as chains_of
+from nfuse.testing.strategies import graphs as graphs_of
+from nfuse.testing.strategies.chains import CLASSES, SHORT, parts
 
 EXAMPLES = settings.default.max_examples if settings.default is not None else 100
 
@@ -162,54 +166,31 @@ CHANGES: dict[str, list[dict[str, Any]]] = {
     "IPFilter": [{"rules": ["drop udp any -> any 53"]}, {"default": "reject"}],
 }
 
-SHORT = Timeouts(tcp_new=2, tcp_established=30, tcp_closing=1, udp_new=2, udp=8, icmp=1, other_new=2)
-
-CLASSES = [tcp, udp, ipv4, ipv6, icmp, tcp & (dport == 80), ip.src == "10.0.0.0/31", ~udp]
-
-
-def one_of(makers: list[Any]) -> st.SearchStrategy[Any]:
-    return st.integers(0, len(makers) - 1).map(lambda number: makers[number]())
-
-
-node = one_of(TEST_NFS) | one_of(LIBRARY_NFS)
+NFS = [*TEST_NFS, *LIBRARY_NFS * 4]  # about as many of these as of those
+node = parts(NFS)
 
 
 @st.composite
 def graphs(draw: Any) -> Any:
     """One to five NFs, perhaps with a branch or a tunnel among them."""
-    graph = as_graph(draw(st.lists(node, min_size=1, max_size=4)))
     shape = draw(st.integers(0, 9))
-    if shape == 0:
-        ways = draw(st.lists(st.tuples(st.sampled_from(CLASSES), node), min_size=1, max_size=3))
-        graph = graph >> branch(*ways) >> as_graph(draw(st.lists(node, max_size=1)))
-    elif shape == 1:
-        inner = branch((draw(st.sampled_from(CLASSES)), draw(node)))
-        graph = graph >> branch((draw(st.sampled_from(CLASSES)), as_graph(draw(node)) >> inner), (udp, draw(node)))
-    elif shape == 2:
+    if shape < 3:
+        return draw(graphs_of(NFS))
+    graph = as_graph(draw(st.lists(node, min_size=1, max_size=4)))
+    if shape == 3:
         graph = graph >> nfs.Tunnel() >> nfs.Meter()
-    elif shape == 3:
-        graph = graph >> nfs.Tunnel() >> nfs.Hops() >> nfs.Meter() >> nfs.TunnelEnd() >> draw(node)
     elif shape == 4:
+        graph = graph >> nfs.Tunnel() >> nfs.Hops() >> nfs.Meter() >> nfs.TunnelEnd() >> draw(node)
+    elif shape == 5:
         ends = {"src": "198.51.100.7", "dst": "198.51.100.8"}
         graph = graph >> IpIpEncap(**ends) >> as_graph(draw(st.lists(node, max_size=2))) >> IpIpDecap() >> draw(node)
-    elif shape == 5:
+    elif shape == 6:
         way = branch((draw(st.sampled_from(CLASSES)), IpIpEncap(src="2001:db8:9::7", dst="2001:db8:9::8")))
         graph = graph >> way >> as_graph(draw(st.lists(node, max_size=1))) >> IpIpDecap()
     return graph
 
 
-@st.composite
-def chains(draw: Any) -> Chain:
-    return Chain(
-        draw(graphs()),
-        capacity=draw(st.sampled_from([64, 64, 5, 2])),
-        timeouts=draw(st.sampled_from([Timeouts(), SHORT])),
-        unmatched=draw(st.sampled_from(["pass", "pass", "drop"])),
-        malformed=draw(st.sampled_from(["drop", "drop", "pass"])),
-        mtu=draw(st.sampled_from([None, None, 68])),
-        idle=draw(st.sampled_from([60, 1, 0])),
-        two_sided=draw(st.integers(0, 3)) == 0,
-    )
+chains = chains_of(graph=graphs())
 
 
 def controls(draw: Any, chain: Chain, packets: int) -> list[Control]:
@@ -226,7 +207,7 @@ def controls(draw: Any, chain: Chain, packets: int) -> list[Control]:
 
 @st.composite
 def cases(draw: Any) -> tuple[Chain, list[Step], list[Control]]:
-    chain = draw(chains())
+    chain = draw(chains)
     least = draw(st.sampled_from([1, 8, 20, 35]))
     drawn = draw(st.lists(steps, min_size=least, max_size=least + 10))
     return chain, drawn, controls(draw, chain, len(drawn))
@@ -243,7 +224,7 @@ def cases(draw: Any) -> tuple[Chain, list[Step], list[Control]]:
 def test_engines_agree(engine: str, case: tuple[Chain, list[Step], list[Control]], most: int) -> None:
     chain, drawn, control = case
     frames = converse(chain, drawn)
-    result = verify(chain, lambda: SidedInput(frames, most), ("reference", need(engine)), control, packets=64)
+    result = verify(chain, lambda: ListInput(frames, most=most), ("reference", need(engine)), control, packets=64)
     assert result.identical, f"{chain}\n{chain.settings()}\n{control}\n{result}"
 
 
@@ -334,7 +315,7 @@ def test_fixed_chains_on_random_traffic(
     chain = make()
     control = controls(data.draw, chain, len(drawn))
     frames = converse(chain, drawn)
-    result = verify(chain, SidedInput(frames, most), ("reference", need(engine)), control, packets=64)
+    result = verify(chain, ListInput(frames, most=most), ("reference", need(engine)), control, packets=64)
     assert result.identical, f"{control}\n{result}"
 
 
@@ -350,7 +331,7 @@ def test_bursts_do_not_matter(case: tuple[Chain, list[Step], list[Control]]) -> 
     runs = []
     for most in (1, 2, 1000):
         sink = ListOutput()
-        result = run(chain, SidedInput(frames, most), sink, "reference", control)
+        result = run(chain, ListInput(frames, most=most), sink, "reference", control)
         assert result.conserved
         runs.append((sink.records, result.counters, result.drops, result.states, result.flows.tobytes()))
     assert runs[0] == runs[1] == runs[2]

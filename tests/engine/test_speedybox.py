@@ -8,7 +8,6 @@ from typing import Any
 import pytest
 from tests.engine import frames as f
 from tests.engine.conversation import need
-from tests.engine.traffic import Frame, SidedInput, answer, parts
 
 from nfuse import NF, Chain, event, tcp, u8, u32, udp
 from nfuse.engine.driver import ENGINES, Feed, run
@@ -17,8 +16,10 @@ from nfuse.engine.source import Stages
 from nfuse.engine.verify import verify
 from nfuse.nf.abi import LOG_DTYPE
 from nfuse.nf.library import IPFilter, Maglev, MazuNat, Monitor
+from nfuse.packet.view import PacketView
 from nfuse.port.burst import Burst
-from nfuse.port.memory import ListOutput
+from nfuse.port.memory import ListInput, ListOutput
+from nfuse.testing import Packet, reply
 
 VIP = "203.0.113.80"
 BACKENDS = ["192.168.7.1:8001", "192.168.7.2:8002", "192.168.7.3:8003"]
@@ -78,7 +79,7 @@ class Talks:
         rng = random.Random(seed)
         chain = chain_1()
         feed = Feed(ReferenceEngine(chain), chain)
-        self.frames: list[Frame] = []
+        self.frames: list[Packet] = []
         self.what: list[tuple[int, int, bool]] = []
         self.answered: dict[int, int] = {}
         burst = Burst(16)
@@ -88,11 +89,11 @@ class Talks:
         back = dict.fromkeys(range(flows), 0)
 
         def send(data: bytes) -> bytes:
-            frame = Frame(1_700_000_000_000_000_000 + len(self.frames) * 10_000, data, len(data), 0)
+            frame = Packet(data, 1_700_000_000_000_000_000 + len(self.frames) * 10_000)
             self.frames.append(frame)
             (out,) = [
                 filled.frame(index)
-                for filled in Stages(chain, SidedInput([frame]), burst)
+                for filled in Stages(chain, ListInput([frame]), burst)
                 for order in feed.process(filled)
                 for index in order.tolist()
             ]
@@ -107,7 +108,7 @@ class Talks:
                 which = number if rng.random() < 0.5 else rng.randrange(number + 1)
                 self.answered[len(self.frames)] = which
                 self.what.append((flow, back[flow], True))
-                send(answer(sent[flow][which], bytes([back[flow]])))
+                send(bytes(reply(Packet(sent[flow][which]), bytes([back[flow]]))))
                 back[flow] += 1
 
     @staticmethod
@@ -124,15 +125,14 @@ def client(flow: int) -> str:
 
 def backend(frame: bytes) -> str:
     """Address and port that a frame goes to."""
-    found = parts(frame)
-    assert found is not None
-    return f"{found[1]}:{int.from_bytes(found[3][2:4], 'big')}"
+    view = PacketView(bytearray(frame))
+    return f"{view.ip.dst}:{view.dport}"
 
 
-def outcome(engine: str, frames: list[Frame]) -> tuple[list[bytes], Any]:
+def outcome(engine: str, frames: list[Packet]) -> tuple[list[bytes], Any]:
     """Run chain 1; return what left, and the result."""
     sink = ListOutput()
-    result = run(chain_1(), SidedInput(frames), sink, need(engine))
+    result = run(chain_1(), ListInput(frames), sink, need(engine))
     assert result.conserved
     return sink.frames, result
 
@@ -146,7 +146,7 @@ def test_the_event_at_the_sixth_packet(engine: str) -> None:
     assert places == [places[0]] * 5 + [places[5]] * 5
     assert places[5] == BACKENDS[(BACKENDS.index(places[0]) + 1) % 3]
     assert result.logs["value"].tolist() == [BACKENDS.index(places[5])]
-    assert result.logs["clock"].tolist() == [talks.frames[5].ts]
+    assert result.logs["clock"].tolist() == [talks.frames[5].time]
     (row,) = Monitor.table(result.flows)
     assert (row["packets"], row["bytes"]) == (10, sum(map(len, out)))
 
@@ -159,7 +159,7 @@ def talks() -> Talks:
 @pytest.mark.parametrize("engine", NATIVE)
 def test_a_fifth_of_the_flows_is_rerouted(talks: Talks, engine: str) -> None:
     """Output bytes, counters, Monitor's counts and logs are those of the reference engine."""
-    result = verify(chain_1(), SidedInput(talks.frames), ("reference", need(engine)))
+    result = verify(chain_1(), ListInput(talks.frames), ("reference", need(engine)))
     assert result.identical, str(result)
     assert result.translated == result.packets == len(talks.frames)
     assert result.sessions == 100
@@ -175,11 +175,9 @@ def test_what_a_rerouted_flow_sees(talks: Talks, engine: str) -> None:
     for index, ((flow, number, answered), frame) in enumerate(zip(talks.what, out, strict=True)):
         assert f.sound(frame)
         if answered:
-            found = parts(frame)
-            assert found is not None
-            src, dst, _, body = found
-            ports = int.from_bytes(body[:2], "big"), int.from_bytes(body[2:4], "big")
-            assert (src, dst, ports) == (VIP, client(flow), (MOVED + flow % 5, 3000 + flow))
+            view = PacketView(bytearray(frame))
+            assert (str(view.ip.src), view.sport) == (VIP, MOVED + flow % 5)
+            assert (str(view.ip.dst), view.dport) == (client(flow), 3000 + flow)
             late += flow % 5 == 0 and len(places[flow]) >= 6 and talks.answered[index] < 5
         else:
             assert number == len(places[flow])
@@ -284,23 +282,22 @@ def test_an_ids_logs_the_same(engine: str) -> None:
     frames = []
     for number, (flow, data) in enumerate(drawn):
         packet = (f.tcp if flow % 2 else f.udp)("10.0.0.1", 100 + flow, "203.0.113.9", 80, data=data)
-        frames.append(Frame(1_700_000_000_000_000_000 + number * 1_000, packet, len(packet), 0))
-    result = verify(ids_chain(), SidedInput(frames), ("reference", need(engine)))
+        frames.append(Packet(packet, 1_700_000_000_000_000_000 + number * 1_000))
+    result = verify(ids_chain(), ListInput(frames), ("reference", need(engine)))
     assert result.identical, str(result)
 
     logs, out = inspected(drawn)
     sink = ListOutput()
-    native = run(ids_chain(), SidedInput(frames), sink, engine)
+    native = run(ids_chain(), ListInput(frames), sink, engine)
     assert native.logs.dtype == LOG_DTYPE
     signatures = ["suspicious", "attack", "flow blocked"]
     assert sorted({log[2] for log in logs}) == sorted(signatures)
     found = [
-        (int(log["clock"] - frames[0].ts) // 1_000, int(log["sport"]) - 100, int(log["value"])) for log in native.logs
+        (int(log["clock"] - frames[0].time) // 1_000, int(log["sport"]) - 100, int(log["value"])) for log in native.logs
     ]
     assert found == [(number, flow, value) for number, flow, _, value in logs]
     assert [int(log["signature"]) for log in native.logs] == [1 + signatures.index(log[2]) for log in logs]
     assert native.drops.keys() == {("ids", "attack"), ("ids", "too many alerts")}
-    forward = [parts(frame) for frame in sink.frames]
-    left = [part for part in forward if part is not None and part[0] == "198.51.100.1"]
+    left = [frame for frame in sink.frames if str(PacketView(bytearray(frame)).ip.src) == "198.51.100.1"]
     assert len(left) == len(out)
     assert native.counters["made"] > 10

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import math
 import re
 import weakref
@@ -207,6 +208,22 @@ class Chain:
         """Make `engine` the one that :meth:`flows` asks (engines call this when they start)."""
         self._live = weakref.ref(engine)
 
+    def run(self, source: Any, sink: Any = None, engine: str = "fused", **options: Any) -> Any:
+        """Run this chain over packets, a capture or an input port: :func:`nfuse.run`, which has all the options.
+
+        Args:
+            source: A list of packets (bytes, ``(time, bytes)``, packets of scapy or dpkt), a port, a URI or a path; or
+                a pair of these, (forward, reverse).
+            sink: Where packets go: a port, a URI, a pair of them; None: nowhere, or into the result if `source` is
+                packets.
+            engine: ``"fused"``, ``"reference"`` or ``"original"``.
+            options: ``control``, ``limit``, ``keep``, ...
+
+        Returns:
+            The :class:`~nfuse.engine.api.RunResult`.
+        """
+        return importlib.import_module("nfuse.engine.driver").run(self, source, sink, engine, **options)
+
     def flows(self) -> Any:
         """Return the live flow table of the engine that runs this chain, as a NumPy structured array.
 
@@ -231,6 +248,11 @@ class Chain:
 
     def __repr__(self) -> str:
         return f"<Chain {self.name}: {self}>"
+
+    def _repr_html_(self) -> str:
+        from nfuse.chain.html import as_html
+
+        return as_html(self)
 
 
 SETTINGS = ("capacity", "timeouts", "unmatched", "malformed", "mtu", "direction", "idle", "name", "two_sided", "inputs")

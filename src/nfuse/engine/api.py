@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 if TYPE_CHECKING:
     from nfuse.port.burst import Burst
+    from nfuse.port.frames import Frame
 
 COUNTERS: Final[tuple[str, ...]] = (
     "packets_in",
@@ -123,9 +124,11 @@ class Engine(Protocol):
         """Give memory back; the engine can't be used after."""
 
 
-@dataclass
+@dataclass(repr=False)
 class RunResult:
     """What a run did.
+
+    A notebook shows it as a table (:mod:`nfuse.engine.shown`).
 
     Attributes:
         engine: Name of the engine.
@@ -141,6 +144,7 @@ class RunResult:
         failed: What ended the run early: an output that could not be written; "" if none.
         alerts: Number of log records.
         alerts_lost: Log records that were overwritten before they could be taken.
+        sent: The packets that left, in order, if the run kept them.
     """
 
     engine: str
@@ -156,6 +160,46 @@ class RunResult:
     failed: str = ""
     alerts: int = 0
     alerts_lost: int = 0
+    sent: list[Frame] | None = None
+
+    @property
+    def packets(self) -> list[bytes]:
+        """The bytes of the packets that left, in order.
+
+        Raises:
+            ValueError: The run did not keep them (neither do the following properties then).
+        """
+        return [frame.bytes for frame in self._kept()]
+
+    @property
+    def lengths(self) -> NDArray[np.int64]:
+        """Bytes on the wire of each packet that left."""
+        return np.array([frame.wire for frame in self._kept()], np.int64)
+
+    @property
+    def times(self) -> NDArray[np.int64]:
+        """Time stamp of each packet that left, ns (``.astype("datetime64[ns]")`` makes dates of them)."""
+        return np.array([frame.time for frame in self._kept()], np.int64)
+
+    @property
+    def sides(self) -> NDArray[np.uint8]:
+        """Output by which each packet left: 0 forward, 1 reverse."""
+        return np.array([frame.side for frame in self._kept()], np.uint8)
+
+    def _kept(self) -> list[Frame]:
+        if self.sent is None:
+            raise ValueError("the run did not keep the packets that left: run the chain with keep=True")
+        return self.sent
+
+    def __repr__(self) -> str:
+        from nfuse.engine.shown import as_text
+
+        return as_text(self)
+
+    def _repr_html_(self) -> str:
+        from nfuse.engine.shown import as_html
+
+        return as_html(self)
 
     @property
     def conserved(self) -> bool:

@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from nfuse.chain.spec import Chain
 from nfuse.engine.api import Control, Engine, RunResult
 from nfuse.engine.schedule import Schedule
-from nfuse.engine.source import Source, Stages, opened
+from nfuse.engine.source import Source, Stages, in_memory, opened
 from nfuse.engine.start import ENGINES as ENGINES
 from nfuse.engine.start import check_control, located, started
 from nfuse.engine.start import engine_class as engine_class
@@ -31,6 +31,7 @@ from nfuse.packet.desc import F_FRAG
 from nfuse.port.base import Output
 from nfuse.port.burst import Burst
 from nfuse.port.errors import PortError
+from nfuse.port.memory import ListOutput
 from nfuse.port.registry import open_output
 
 Sink = Output | str | Sequence[Output | str] | None
@@ -51,12 +52,15 @@ def run(
     packets: int = 4096,
     alerts: Alerts | None = None,
     states: bool | Collection[str] = True,
+    keep: bool | None = None,
 ) -> RunResult:
     """Run a chain over an input until it ends, the limit is reached, or Ctrl-C.
 
     Args:
         chain: The chain.
-        source: An input port or its URI; a pair (forward, reverse) for a chain between two networks.
+        source: An input port, its URI, the path of a capture, or packets (a list of bytes, ``(time, bytes)``, packets
+            of scapy or dpkt: :func:`nfuse.port.frames.frames`); a pair (forward, reverse) for a chain between two
+            networks.
         sink: An output port or its URI, a pair (forward, reverse), or None: packets go nowhere.
         engine: One of :data:`nfuse.engine.start.ENGINES`.
         control: Changes of parameters while it runs.
@@ -66,6 +70,7 @@ def run(
         alerts: Takes the alerts while the chain runs; without it they are collected in the result.
         states: Whether the result has the State of the NFs as Python values (which takes time where it is large), or
             the names of those whose State it has.
+        keep: Whether the result has the packets that left; None: if `source` is packets and there is no `sink`.
 
     Ports are closed at the end, so that a capture is whole, also after Ctrl-C: the run then stops after the burst in
     hand and the result is what was done so far (``interrupted``). An output that fails (a full disk, a reader that has
@@ -76,6 +81,7 @@ def run(
         ChainError: Control input for an NF or a parameter that does not exist; an NF that refuses its parameters.
     """
     check_control(chain, control)
+    kept = ListOutput() if keep or (keep is None and sink is None and in_memory(source)) else None
     with ExitStack() as stack:
         burst = Burst(packets)
         port = stack.enter_context(opened(source, burst))
@@ -95,6 +101,8 @@ def run(
             try:
                 for filled in stages.received_bursts():
                     for order in feed.receive(stages):
+                        if kept is not None:
+                            kept.send(filled, order)
                         try:
                             if not failed:  # else the burst in hand is finished without it
                                 _send(outputs, filled, order)
@@ -118,7 +126,8 @@ def run(
         except (PortError, OSError) as error:
             failed = failed or str(error)
         ended = time.perf_counter()
-        result = _result(engine, chain, executor, stages, log, states)
+        result = collected(engine, chain, executor, stages, log, states)
+        result.sent = None if kept is None else kept.sent
         result.interrupted = interrupted or stop.is_set()
         result.failed = failed
         result.compile_seconds = built - begin + compiling.seconds
@@ -247,10 +256,21 @@ def _send(outputs: list[Output], burst: Burst, order: NDArray[np.int32]) -> None
             output.send(burst, np.ascontiguousarray(order[side == number]))
 
 
-def _result(
+def collected(
     name: str, chain: Chain, engine: Engine, stages: Stages, log: Log, states: bool | Collection[str]
 ) -> RunResult:
-    """Collect an engine's results and add the fragment stage's: packets in + made = out + dropped."""
+    """Collect the results of an engine at the end of its input.
+
+    The fragment stage's are added, so that packets in + made = out + dropped.
+
+    Args:
+        name: The engine's name.
+        chain: Its chain.
+        engine: The engine.
+        stages: Where its packets came from.
+        log: What took its log records.
+        states: Whether to read the State of the NFs, or the names of those whose State to read.
+    """
     counters, drops = dict(engine.counters), dict(engine.drops)
     for cause, count in stages.finish().items():
         drops[cause] = drops.get(cause, 0) + count

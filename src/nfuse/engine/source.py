@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+import os
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -16,23 +17,54 @@ from nfuse.packet.desc import F_FRAG
 from nfuse.packet.parse import parse_burst
 from nfuse.port.base import Input
 from nfuse.port.burst import Burst
+from nfuse.port.errors import PortError
+from nfuse.port.frames import is_packet
+from nfuse.port.memory import ListInput
 from nfuse.port.registry import open_input
 
-Source = Input | str | Sequence[Input | str]
+Source = Input | str | os.PathLike[str] | Iterable[Any]
+"""What a chain runs on: a port, its URI, the path of a capture; packets (see :mod:`nfuse.port.frames`); or a pair of
+these, (forward, reverse)."""
+_ONE = (Input, str, os.PathLike)
 
 
 def opened(source: Source, burst: Burst) -> Input:
-    """Return one input for a port, a URI, or a pair of them (forward, reverse)."""
-    if isinstance(source, str):
-        return open_input(source)
-    if isinstance(source, Input):
-        return source
-    ports = [open_input(port) if isinstance(port, str) else port for port in source]
+    """Return one input for a port, a URI, a path, packets, or a pair of them (forward, reverse).
+
+    Raises:
+        PortError: A port can't be opened, or what should be a packet is none.
+        ValueError: More than two inputs.
+    """
+    if isinstance(source, _ONE):
+        return _port(source)
+    if is_packet(source):
+        raise PortError("one packet where a list of packets is expected: put it in brackets, [packet]")
+    if not isinstance(source, Iterable):
+        raise PortError(f"{source!r} is no input: expected a port, a URI, the path of a capture, or a list of packets")
+    items = list(source)
+    if not items or is_packet(items[0]) or not all(isinstance(item, (Iterable, *_ONE)) for item in items):
+        return ListInput(items)
+    ports = [_port(item) for item in items]
     if len(ports) == 1:
         return ports[0]
     if len(ports) != 2:
         raise ValueError(f"{len(ports)} inputs; a chain has one, or one for each direction")
     return Merged(ports[0], ports[1], burst.limit)
+
+
+def _port(source: Source) -> Input:
+    if isinstance(source, Input):
+        return source
+    if isinstance(source, str | os.PathLike):
+        return open_input(os.fspath(source))
+    return ListInput(source)
+
+
+def in_memory(source: object) -> bool:
+    """Whether a run's input is packets of the program itself, not ports or their names."""
+    if isinstance(source, _ONE):
+        return False
+    return not isinstance(source, Sequence) or not any(isinstance(item, _ONE) for item in source)
 
 
 class Stages:

@@ -1,4 +1,4 @@
-"""Verification: two engines run the same input in step, and everything that can be seen is compared.
+"""Verification: engines run the same input in step, and everything that can be seen is compared.
 
 Frames in order, byte for byte; drops by reason; counters; State of each NF; scratchpads of the live sessions; logs. The
 first difference is explained: the packet, the fields, the bytes, and what the reference engine's NFs made of it.
@@ -10,8 +10,11 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
+
 from nfuse.chain.spec import Chain
-from nfuse.engine.api import Control, Engine
+from nfuse.engine.api import Control, Engine, RunResult
 from nfuse.engine.compare import (
     Difference,
     Sent,
@@ -20,12 +23,13 @@ from nfuse.engine.compare import (
     sent_of,
     table_difference,
 )
-from nfuse.engine.driver import Feed, Log, Progress
+from nfuse.engine.driver import Feed, Log, Progress, collected
 from nfuse.engine.reference.observer import Frames
 from nfuse.engine.source import Source, Stages, opened
 from nfuse.engine.start import check_control, started
 from nfuse.memory.arena import read_bytes, write_bytes
 from nfuse.port.burst import HEADROOM, Burst, frame_at
+from nfuse.port.frames import Frame
 
 
 @dataclass
@@ -33,7 +37,7 @@ class VerifyResult:
     """What verification found.
 
     Attributes:
-        engines: The two engines.
+        engines: The engines; the first one is what the others are compared with.
         difference: The first difference; None: identical.
         packets: Packets received.
         sessions: Sessions created.
@@ -43,9 +47,10 @@ class VerifyResult:
         dropped: Packets dropped, by (NF name or "chain", reason).
         counters: All counters of the first engine.
         warnings: What the input had to report.
+        run: All that the first engine did, if it was kept.
     """
 
-    engines: tuple[str, str]
+    engines: tuple[str, ...]
     difference: Difference | None = None
     packets: int = 0
     sessions: int = 0
@@ -55,6 +60,7 @@ class VerifyResult:
     dropped: dict[tuple[str, str], int] = field(default_factory=dict)
     counters: dict[str, int] = field(default_factory=dict)
     warnings: list[str] = field(default_factory=list)
+    run: RunResult | None = None
 
     @property
     def identical(self) -> bool:
@@ -77,6 +83,7 @@ class _Runner:
         self.name = name
         self.engine: Engine = started(chain, name)
         self.log = Log(self.engine)
+        self.logs: NDArray[np.void] = self.log.records()
         self.feed = Feed(self.engine, chain, control)
         self.burst = Burst(packets)
         self.frames = Frames()
@@ -91,7 +98,14 @@ class _Runner:
         for order in self.feed.replay(self.burst):
             sent += sent_of(self.burst, order)
             self.log.drain()
+        self.logs = self.log.records()
         return sent
+
+    def finish(self) -> None:
+        """The input has ended."""
+        self.engine.finish()
+        self.log.drain()
+        self.logs = self.log.records()
 
 
 def copy_burst(source: Burst, target: Burst) -> None:
@@ -112,22 +126,24 @@ def copy_burst(source: Burst, target: Burst) -> None:
 def verify(
     chain: Chain,
     source: Source | Callable[[], Source],
-    engines: tuple[str, str] = ("reference", "fused"),
+    engines: tuple[str, ...] = ("reference", "fused"),
     control: Sequence[Control] = (),
     limit: int | None = None,
     progress: Progress | None = None,
     packets: int = 256,
+    keep: bool = False,
 ) -> VerifyResult:
-    """Run two engines on the same input and compare them.
+    """Run engines on the same input and compare them.
 
     Args:
         chain: The chain.
-        source: Input port(s) or URI(s), or a function that gives them.
-        engines: Names of the engines; the first one is the reference.
+        source: As for :func:`nfuse.engine.driver.run`, or a function that gives it.
+        engines: Names of the engines, two or more; the first one is what the others are compared with.
         control: Changes of parameters on the way.
         limit: Packets to receive at most.
         progress: Called after each burst.
         packets: Packets per burst; comparison is per burst, so the first difference is known to the packet.
+        keep: Whether the result has all that the first engine did, the packets that left included.
     """
     check_control(chain, control)
     burst = Burst(packets)
@@ -135,20 +151,25 @@ def verify(
     with opened(source() if callable(source) else source, burst) as port:
         stages = Stages(chain, port, burst, limit)
         runners = [_Runner(name, chain, control, packets) for name in engines]
+        kept = _Kept()
         done = 0
         for filled in stages:
             frames = [filled.frame(index) for index in range(filled.n)]
-            first, second = (runner.run(filled) for runner in runners)
+            first, *others = (runner.run(filled) for runner in runners)
             result.translated += sum(one.number >= 0 and one.frame != frames[one.number] for one in first)
-            result.difference = _compare_step(first, second, runners, done)
+            for runner, leaving in zip(runners[1:], others, strict=True):
+                result.difference = result.difference or _compare_step(first, leaving, [runners[0], runner], done)
+            if keep:
+                kept.take(first, runners[0])
             if result.difference is not None:
                 break
             done += filled.n
             if progress is not None:
                 progress(stages.received, port.position, port.size)
         for runner in runners:
-            runner.engine.finish()
-        result.difference = result.difference or _compare_end(chain, runners)
+            runner.finish()
+        for runner in runners[1:]:
+            result.difference = result.difference or _compare_end(chain, [runners[0], runner])
         oracle = runners[0].engine
         result.packets = stages.received
         result.counters, result.dropped = dict(oracle.counters), dict(oracle.drops)
@@ -156,10 +177,29 @@ def verify(
             result.dropped[cause] = result.dropped.get(cause, 0) + count
         result.sessions = result.counters["sessions_created"]
         result.unmatched, result.made = result.counters["unmatched"], result.counters["made"]
+        if keep:
+            kept.take([], runners[0])
+            result.run = kept.result(collected(engines[0], chain, oracle, stages, runners[0].log, True))
         for runner in runners:
             runner.engine.close()
     result.warnings = list(port.warnings)
     return result
+
+
+class _Kept:
+    """The packets and log records of one engine, piece by piece."""
+
+    def __init__(self) -> None:
+        self.sent: list[Frame] = []
+        self.logs: list[NDArray[np.void]] = []
+
+    def take(self, sent: list[Sent], runner: _Runner) -> None:
+        self.sent += [Frame(one.frame, one.ts, one.side, one.wire, one.link) for one in sent]
+        self.logs.append(runner.logs)
+
+    def result(self, rest: RunResult) -> RunResult:
+        rest.sent, rest.logs = self.sent, np.concatenate(self.logs)
+        return rest
 
 
 def _compare_step(first: list[Sent], second: list[Sent], runners: list[_Runner], done: int) -> Difference | None:
@@ -189,10 +229,7 @@ def _compare_step(first: list[Sent], second: list[Sent], runners: list[_Runner],
 
 
 def _logged(runners: list[_Runner]) -> str:
-    for runner in runners:
-        runner.log.drain()
-    first, second = (runner.log.records() for runner in runners)
-    return table_difference(first, second, (runners[0].name, runners[1].name))
+    return table_difference(runners[0].logs, runners[1].logs, (runners[0].name, runners[1].name))
 
 
 def _describe(sent: Sent | None, done: int) -> str:

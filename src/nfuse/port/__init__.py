@@ -10,6 +10,7 @@ sessions, network functions or engines. (The generator knows header layouts, bec
 from nfuse.port.base import Input, Output
 from nfuse.port.burst import HEADROOM, MAX_FRAME, Burst
 from nfuse.port.errors import CaptureError, PortError, UriError
+from nfuse.port.frames import Frame
 from nfuse.port.memory import ListInput, ListOutput
 from nfuse.port.registry import input_port, open_input, open_output, output_port
 
@@ -18,6 +19,7 @@ __all__ = [
     "MAX_FRAME",
     "Burst",
     "CaptureError",
+    "Frame",
     "Input",
     "ListInput",
     "ListOutput",

@@ -19,11 +19,11 @@ from nfuse.memory.arena import Arena, read_bytes, write_bytes
 from nfuse.memory.jit import native
 from nfuse.memory.raw import copy, i64, load8, load32, load64, store64
 from nfuse.packet.desc import ADDR, DESC_DTYPE, DESC_SIZE, INPORT, LEN, LINK, LINK_ETHERNET, SIDE, TS, WIRE
+from nfuse.port.frames import MAX_FRAME as MAX_FRAME
+from nfuse.port.frames import Frame
 
 HEADROOM = 128
 """Bytes before each frame, for headers that are pushed."""
-MAX_FRAME = 65_549
-"""Bytes of the largest frame: 65,535 of IP after 14 of Ethernet."""
 MADE_ROOM = 2_048 + HEADROOM + 64
 """Buffer bytes kept for each packet that the chain may make."""
 
@@ -184,3 +184,9 @@ class Burst:
         """Return a copy of the bytes of packet `index`."""
         record = self.desc[index]
         return read_bytes(int(record["addr"]), int(record["len"]))
+
+    def packet(self, index: int) -> Frame:
+        """Return a copy of packet `index`, with its time stamp, side, length on the wire and link type."""
+        record = self.desc[index]
+        ts, side, wire, link = (int(record[name]) for name in ("ts", "side", "wire", "link"))
+        return Frame(self.frame(index), ts, side, wire, link)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -10,49 +11,45 @@ from numpy.typing import NDArray
 from nfuse.packet.desc import LINK_ETHERNET
 from nfuse.port.base import Input, Output
 from nfuse.port.burst import Burst
-
-Packet = bytes | bytearray | memoryview | tuple[int, bytes] | tuple[int, bytes, int]
+from nfuse.port.frames import Frame, frames
 
 
 class ListInput(Input):
     """Packets from a list.
 
     Args:
-        packets: Frames, as bytes, ``(time stamp in ns, bytes)``, or ``(time stamp in ns, bytes, length on the wire)``.
-        link: Link type of all frames, one of the ``LINK_*``.
+        packets: Whatever :func:`nfuse.port.frames.frames` takes: bytes, ``(time stamp in ns, bytes)``, ``(time stamp in
+            ns, bytes, length on the wire)``, :class:`~nfuse.port.frames.Frame`, packets of scapy or dpkt.
+        link: Link type of frames that bring none, one of the ``LINK_*``.
         step: Nanoseconds between frames that bring no time stamp of their own.
-        side: 0 forward input, 1 reverse input.
+        side: Side of frames that bring none: 0 forward input, 1 reverse input.
         inport: Index of the input port.
+        most: Packets delivered at once, at most; None: as many as the burst holds.
+
+    Raises:
+        PortError: An item is no packet.
     """
 
     def __init__(
         self,
-        packets: Iterable[Packet],
+        packets: Iterable[Any],
         link: int = LINK_ETHERNET,
         step: int = 1_000,
         side: int = 0,
         inport: int = 0,
+        most: int | None = None,
     ) -> None:
         super().__init__("list", side, inport)
-        self.link = link
-        self._packets: list[tuple[int, bytes, int]] = []
-        for number, packet in enumerate(packets):
-            if isinstance(packet, tuple):
-                ts, data = int(packet[0]), bytes(packet[1])
-                wire = int(packet[2]) if len(packet) == 3 else len(data)
-            else:
-                ts, data = number * step, bytes(packet)
-                wire = len(data)
-            self._packets.append((ts, data, wire))
+        self._packets = list(frames(packets, link, step, side))
+        self._most = len(self._packets) if most is None else most
         self._next = 0
 
     def receive(self, burst: Burst) -> int:
         """See :meth:`Input.receive`."""
         burst.reset()
         burst.tick = 1
-        while self._next < len(self._packets):
-            ts, data, wire = self._packets[self._next]
-            if not burst.append(data, ts, self.link, wire, self.side, self.inport):
+        for frame in self._packets[self._next : self._next + self._most]:
+            if not burst.append(frame.bytes, frame.time, frame.link, frame.wire, frame.side, self.inport):
                 break
             self._next += 1
         return burst.n
@@ -72,18 +69,18 @@ class ListOutput(Output):
     """Packets to a list.
 
     Attributes:
-        records: ``(time stamp in ns, bytes, link type, side)`` of each packet, in the order in which they left.
+        sent: The packets in the order in which they left.
     """
 
     def __init__(self) -> None:
         super().__init__("list")
-        self.records: list[tuple[int, bytes, int, int]] = []
+        self.sent: list[Frame] = []
         self._bytes = 0
 
     @property
     def packets(self) -> int:
         """Packets collected."""
-        return len(self.records)
+        return len(self.sent)
 
     @property
     def bytes(self) -> int:
@@ -91,13 +88,18 @@ class ListOutput(Output):
         return self._bytes
 
     @property
+    def records(self) -> list[tuple[int, bytes, int, int]]:  # type: ignore[valid-type]
+        """``(time stamp in ns, bytes, link type, side)`` of each packet."""
+        return [(frame.time, frame.bytes, frame.link, frame.side) for frame in self.sent]
+
+    @property
     def frames(self) -> list[bytes]:  # type: ignore[valid-type]
-        """The frames alone."""
-        return [record[1] for record in self.records]
+        """The bytes alone."""
+        return [frame.bytes for frame in self.sent]
 
     def send(self, burst: Burst, order: NDArray[np.int32]) -> None:
         """See :meth:`Output.send`."""
         for index in order.tolist():
-            desc = burst.desc[index]
-            self.records.append((int(desc["ts"]), burst.frame(index), int(desc["link"]), int(desc["side"])))
-            self._bytes += int(desc["wire"])
+            frame = burst.packet(index)
+            self.sent.append(frame)
+            self._bytes += frame.wire

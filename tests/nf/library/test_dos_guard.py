@@ -2,77 +2,81 @@
 
 from __future__ import annotations
 
+from collections import Counter
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from tests.nf.library.examples import few
-from tests.nf.library.frames import Packet
-from tests.nf.library.wire import Wire, engines
 
 from nfuse.nf.library import DosGuard, Monitor
+from nfuse.testing import assert_equivalent, packets
 
-STEP = st.tuples(
-    st.sampled_from(["10.0.0.1", "10.0.0.2"]),
-    st.integers(1, 4),
-    st.sampled_from(["S", "S", "S", "SA", "A", "back"]),
-    st.sampled_from([0, 0, 0, 1, 3]),
+START = 1_700_000_000
+STEPS = st.lists(
+    st.tuples(
+        st.sampled_from(["10.0.0.1", "10.0.0.2"]),
+        st.integers(1, 4),
+        st.sampled_from(["> S", "> S", "> S", "> SA", "> A", "< SA"]),
+        st.sampled_from([0, 0, 0, 1, 3]),
+    ),
+    max_size=60,
 )
 
 
-@pytest.mark.parametrize("engine", engines())
-@given(st.lists(STEP, max_size=60), st.integers(0, 4), st.integers(1, 9), st.sampled_from([0, 3]))
+class Model:
+    """What DosGuard should do, in dictionaries."""
+
+    def __init__(self, threshold: int, most: int, window: int) -> None:
+        self.threshold, self.most, self.window = threshold, most, window
+        self.flow: Counter[tuple[str, int]] = Counter()
+        self.source: Counter[str] = Counter()
+        self.since: dict[str, int] = {}
+        self.fired: dict[tuple[str, int, str], None] = {}  # an event fires once a flow
+        self.drops: Counter[str] = Counter()
+
+    def passes(self, src: str, sport: int, what: str, now: int) -> bool:
+        key = src, sport
+        if what == "> S":
+            if self.window and now - self.since.get(src, 0) >= self.window:
+                self.since[src], self.source[src] = now, 0
+            self.flow[key] += 1
+            self.source[src] += 1
+        if self.flow[key] > self.threshold:
+            self.fired[(*key, "SYN flood")] = None
+        if self.source[src] > self.most:
+            self.fired[(*key, "SYN flood from source")] = None
+        reasons = [reason for *flow, reason in self.fired if tuple(flow) == key]  # the last to fire decides
+        self.drops.update(f"dosguard: {reason}" for reason in reasons[-1:])
+        return not reasons
+
+
+@given(STEPS, st.integers(0, 4), st.integers(1, 9), st.sampled_from([0, 3]))
 @few(25)
-def test_counts(engine: str, steps: list[tuple[str, int, str, int]], threshold: int, most: int, window: int) -> None:
-    wire = Wire(DosGuard(threshold=threshold, source_threshold=most, window=window), engine, idle=10_000)
-    flows: dict[tuple[str, int], int] = {}
-    cut: dict[tuple[str, int], str] = {}
-    since: dict[str, int] = {}
-    counts: dict[str, int] = {}
-    drops: dict[str, int] = {}
-    answered: set[tuple[str, int]] = set()
-    fired: set[tuple[str, int, str]] = set()
-    for src, sport, flags, gap in steps:
-        wire.wait(gap)
-        key = (src, sport)
-        if flags == "back" and key not in answered:  # no packet has left that it could answer
-            continue
-        packet = Packet(src, sport=sport, flags=flags)
-        if flags == "back":
-            packet = packet.to(flags="SA").back()
-        flows.setdefault(key, 0)
-        if flags == "S":
-            flows[key] += 1
-            if window and wire.now - since.get(src, 0) >= window * 1_000_000_000:
-                since[src], counts[src] = wire.now, 0
-            counts[src] = counts.get(src, 0) + 1
-        for reason, true in (
-            ("SYN flood", flows[key] > threshold),
-            ("SYN flood from source", counts.get(src, 0) > most),
-        ):
-            if true and (*key, reason) not in fired:  # an event fires once a flow; the last to fire decides
-                fired.add((*key, reason))
-                cut[key] = reason
-        out = wire.send(packet)
-        assert (out is None) == (key in cut)
-        if out is not None:
-            answered.add(key)
-        if key in cut:
-            drops[cut[key]] = drops.get(cut[key], 0) + 1
-    assert wire.dropped() == drops
-    assert len(wire.engine.logs()) == len(fired)
+def test_counts(steps: list[tuple[str, int, str, int]], threshold: int, most: int, window: int) -> None:
+    model, now, sent, left = Model(threshold, most, window), START, [], []
+    for src, sport, what, gap in steps:
+        now += gap
+        line = f"@{now} {src}:{sport} {what[0]} 198.18.0.1:80 tcp {what[2:]}"
+        if what[0] == "<" and not any(f"{src}:{sport} >" in earlier for earlier in left):
+            continue  # no packet has left that it could answer
+        sent.append(line)
+        left += [line] * model.passes(src, sport, what, now)
+    guard = DosGuard(threshold=threshold, source_threshold=most, window=window)
+    result = assert_equivalent(guard, "\n".join(sent), idle=10_000)
+    result.assert_out("\n".join(left))
+    assert result.drops == model.drops
+    assert len(result.alerts) == len(model.fired)
 
 
-@pytest.mark.parametrize("engine", engines())
-def test_figure_3(engine: str) -> None:
+def test_figure_3() -> None:
     """The packet that exceeds the threshold is dropped, those of other flows are not."""
-    wire = Wire(DosGuard(threshold=100) >> Monitor(), engine)
-    syn = Packet(flags="S")
-    assert [wire.send(syn) for _ in range(100)] == [syn] * 100
-    assert [wire.send(syn) for _ in range(5)] == [None] * 5
-    assert wire.send(syn.to(sport=9)) == syn.to(sport=9)
-    assert wire.dropped() == {"SYN flood": 5}
-    assert [row["packets"] for row in Monitor.table(wire.flows())] == [100, 1]
-    assert len(wire.engine.logs()) == 1
+    syn, other = packets("10.0.0.1:1000 > 198.18.0.1:80 tcp S\n10.0.0.1:9 > 198.18.0.1:80 tcp S")
+    result = assert_equivalent(DosGuard(threshold=100) >> Monitor(), [syn] * 105 + [other])
+    result.assert_out([syn] * 100 + [other])
+    assert result.drops == {"dosguard: SYN flood": 5}
+    assert [row["packets"] for row in Monitor.table(result.flows)] == [100, 1]
+    assert [(alert.signature, alert.value) for alert in result.alerts] == [("SYN flood", 101)]
 
 
 def test_bad_parameters() -> None:

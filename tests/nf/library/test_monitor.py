@@ -4,84 +4,81 @@ from __future__ import annotations
 
 import csv
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from tests.nf.library.examples import few
-from tests.nf.library.frames import FLAGS, Packet
-from tests.nf.library.wire import Wire, engines
 
 from nfuse.nf.library import Monitor
+from nfuse.nf.library.monitor import COLUMNS
+from nfuse.testing import assert_equivalent, run
+from nfuse.testing.strategies import Flow, flows
 
-FLOW = st.builds(
-    Packet,
-    src=st.sampled_from(["10.0.0.1", "10.0.0.2", "2001:db8::1"]),
-    sport=st.integers(1, 2),
-    proto=st.sampled_from(["tcp", "udp", "icmp"]),
-    flags=st.sampled_from(["S", "SA", "A", "PA"]),
-    payload=st.binary(max_size=9),
+START = 1_700_000_000
+TRACES = st.lists(
+    st.tuples(
+        flows(sports=2, dports=(80,)),
+        st.sampled_from(["S", "SA", "A", "PA"]),
+        st.integers(0, 9),
+        st.booleans(),
+        st.sampled_from([0, 0.001, 0.5, 3]),
+    ),
+    max_size=30,
 )
 
 
-def legal(packet: Packet) -> Packet:
-    if packet.src.startswith("2001"):
-        packet = packet.to(dst="2001:db8::2", proto="icmp6" if packet.proto == "icmp" else packet.proto)
-    if packet.proto != "tcp":
-        packet = packet.to(flags="")
-    return packet.to(dport=0) if "icmp" in packet.proto else packet
-
-
-@pytest.mark.parametrize("engine", engines())
-@given(st.lists(st.tuples(FLOW.map(legal), st.booleans(), st.integers(0, 3_000)), max_size=30))
+@given(TRACES)
 @few(20)
-def test_counts(engine: str, trace: list[tuple[Packet, bool, int]]) -> None:
-    wire = Wire(Monitor(), engine)
-    expected: dict[tuple[object, ...], dict[str, int | str]] = {}
-    openers: dict[tuple[object, ...], int] = {}
-    for packet, back, gap in trace:
-        wire.wait(gap / 1000)
-        key = (packet.proto, packet.src, packet.sport, packet.dst, packet.dport)
-        reverse = back
-        if key not in openers:
-            openers[key] = int(back)
-        reverse = int(back) != openers[key]
-        sent = packet.back() if back else packet
-        frame = sent.frame()
-        opening = packet.back() if openers[key] else packet
-        row = expected.setdefault(
-            key,
-            dict.fromkeys(("packets", "bytes", "reverse_packets", "reverse_bytes"), 0)
-            | {"src": opening.src, "sport": opening.sport, "first_seen": wire.now, "flags": "", "reverse_flags": ""},
-        )
-        prefix = "reverse_" if reverse else ""
-        row[prefix + "packets"] += 1  # type: ignore[operator]
-        row[prefix + "bytes"] += len(frame)  # type: ignore[operator]
-        row[prefix + "flags"] = "".join(f for f in FLAGS if f in str(row[prefix + "flags"]) + sent.flags)
-        row["last_seen"] = wire.now
-        assert wire.frames(frame) == [frame]
-    table = Monitor.table(wire.flows())
-    assert len(table) == len(expected)
+def test_counts(trace: list[tuple[Flow, str, int, bool, float]]) -> None:
+    rows: dict[Flow, dict[str, Any]] = {}
+    openers: dict[Flow, bool] = {}
+    sent, now = [], START * 1_000
+    for flow, letters, size, back, gap in trace:
+        now += int(gap * 1_000)
+        flags = letters if flow.proto == "tcp" else ""
+        packet = flow.packet(f"{flags} len {size}", back, at=now / 1_000)
+        sent.append(packet)
+        opener = openers.setdefault(flow, back)
+        row = rows.setdefault(flow, dict.fromkeys(COLUMNS[5:9], 0) | {"flags": "", "reverse_flags": ""})
+        prefix = "" if back == opener else "reverse_"
+        row[prefix + "packets"] += 1
+        row[prefix + "bytes"] += len(packet)
+        row[prefix + "flags"] = "".join(letter for letter in "FSRPAUEW" if letter in row[prefix + "flags"] + flags)
+        row.setdefault("first_seen", packet.time)
+        row["last_seen"] = packet.time // 1_000_000 * 1_000_000  # it counts milliseconds
+    result = assert_equivalent(Monitor(), sent)
+    result.assert_out(sent)
+    table = Monitor.table(result.flows)
+    assert {tuple(row[column] for column in COLUMNS[:5]) for row in table} == {
+        tuple_of(flow, opener) for flow, opener in openers.items()
+    }
     for row in table:
-        want = next(w for w in expected.values() if all(w[c] == row[c] for c in ("src", "sport", "first_seen")))
-        assert {c: row[c] for c in want if c != "last_seen"} == {c: v for c, v in want.items() if c != "last_seen"}
-        assert 0 <= int(want["last_seen"]) - row["last_seen"] < 1_000_000
+        flow = next(flow for flow in rows if tuple_of(flow, openers[flow]) == tuple(row.values())[:5])
+        assert rows[flow] == {column: row[column] for column in rows[flow]}
+
+
+def tuple_of(flow: Flow, back: bool) -> tuple[Any, ...]:
+    """The first columns of a flow's row, if its first packet went in this direction."""
+    proto = {"tcp": 6, "udp": 17, "icmp": 58 if ":" in flow.src else 1}[flow.proto]
+    ends = (flow.src, flow.sport), (flow.dst, flow.dport)
+    return (proto, *ends[back], *ends[not back])
 
 
 def test_export(tmp_path: Path) -> None:
-    wire = Wire(Monitor().named("meter"))
-    for size in (1, 500, 20):
-        wire.send(Packet(sport=size, payload=b"x" * size, flags="PA"))
+    sizes = (1, 500, 20)
+    lines = "\n".join(f"10.0.0.1:{size} > 198.18.0.1:80 tcp PA len {size}" for size in sizes)
+    flows = run(Monitor().named("meter"), lines).flows
     path = tmp_path / "flows.csv"
-    assert Monitor.write_csv(wire.flows(), path, "meter") == 3
+    assert Monitor.write_csv(flows, path, "meter") == 3
     rows = list(csv.DictReader(path.open()))
     assert [row["sport"] for row in rows] == ["500", "20", "1"]
-    assert rows[0]["src"] == "10.0.0.1"
-    assert rows[0]["flags"] == "PA"
-    lines = Monitor.text(wire.flows(), "meter", limit=2).splitlines()
-    assert len(lines) == 3
-    assert len({len(line) for line in lines}) == 1
+    assert (rows[0]["src"], rows[0]["flags"]) == ("10.0.0.1", "PA")
+    shown = Monitor.text(flows, "meter", limit=2).splitlines()
+    assert len(shown) == 3
+    assert len({len(line) for line in shown}) == 1
     with pytest.raises(ValueError, match="no fields of an NF named 'monitor'"):
-        Monitor.table(wire.flows())
-    assert Monitor.table(np.zeros(0, wire.flows().dtype), "meter") == []
+        Monitor.table(flows)
+    assert Monitor.table(np.zeros(0, flows.dtype), "meter") == []
