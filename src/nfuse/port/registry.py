@@ -37,6 +37,7 @@ _BUILT_IN = {
     "gen": "nfuse.port.gen",
     "null": "nfuse.port.null",
     "fault": "nfuse.port.fault",
+    "answers": "nfuse.port.answers",
 }
 _GIVEN = frozenset({"side", "inport"})  # set by the opener, not by the URI
 _SUFFIXES = {"k": 10**3, "M": 10**6, "G": 10**9}
