@@ -351,3 +351,24 @@ def test_demo(capsys) -> None:
     assert code == 0
     assert "mazunat >> maglev >> monitor >> ipfilter" in out
     assert "proof: over the first 3,000 packets" in out
+
+
+@pytest.mark.parametrize(
+    ("arguments", "first"),
+    [
+        (["run", "-i", "gen:?help"], "gen:?OPTION=VALUE&...  (input)"),
+        (["run", CHAIN, "-i", GEN, "-o", "out.pcap?help"], "pcap:PATH?OPTION=VALUE&...  (output)"),
+        (["run", CHAIN, "-i", GEN, "--reverse-in", "answers:?help"], "answers:OPTION=VALUE,...!PORT  (input)"),
+        (["verify", "-i", "fault:?help"], "fault:OPTION=VALUE,...!PORT  (input)"),
+    ],
+)
+def test_help_of_a_port(capsys, arguments, first) -> None:
+    code, out, err = nfuse(capsys, *arguments)
+    assert (code, err) == (0, "")
+    assert out.startswith(first)
+
+
+def test_help_of_an_unknown_port(capsys) -> None:
+    code, _, err = nfuse(capsys, "run", "-i", "gne:?help")
+    assert code == 2
+    assert "did you mean 'gen:'?" in err

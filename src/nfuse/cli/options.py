@@ -12,12 +12,39 @@ if TYPE_CHECKING:
 
 F = TypeVar("F", bound=Callable[..., Any])
 
+
+def port_help(context: click.Context, parameter: click.Parameter, value: Any) -> Any:
+    """Print the help of a port whose options are asked for (``gen:?help``), and exit; pass all other values on."""
+    for uri in (value,) if isinstance(value, str) else value or ():
+        if uri.endswith("?help"):
+            from nfuse.port.errors import PortHelp
+            from nfuse.port.registry import open_input, open_output
+
+            try:
+                (open_output if parameter.name in ("sink", "reverse_out") else open_input)(uri).close()
+            except PortHelp as help_text:
+                click.echo(str(help_text))
+                context.exit(0)
+    return value
+
+
 CHAIN = click.argument("chain_file", metavar="CHAIN")
 INPUT = click.option(
-    "-i", "--input", "source", metavar="IN", required=True, help="A capture, or any input port: gen:?flows=1000"
+    "-i",
+    "--input",
+    "source",
+    metavar="IN",
+    required=True,
+    is_eager=True,
+    callback=port_help,
+    help="A capture, - (standard input), or any input port, such as gen:?flows=1000. gen:?help shows a port's options.",
 )
 REVERSE_INPUT = click.option(
-    "--reverse-in", metavar="IN", help="Packets of the reverse direction: the chain sits between two networks."
+    "--reverse-in",
+    metavar="IN",
+    is_eager=True,
+    callback=port_help,
+    help="Packets of the reverse direction: the chain sits between two networks.",
 )
 DIRECTION = click.option(
     "--direction", metavar="FILTER", help="A pcap filter that is true for packets of the reverse direction (one input)."

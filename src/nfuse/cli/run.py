@@ -18,9 +18,23 @@ from nfuse.cli.report import as_dict, count, say, summary
 @click.command()
 @options.CHAIN
 @options.INPUT
-@click.option("-o", "--output", "sink", metavar="OUT", help="A capture to write, or any output port (default: null:).")
+@click.option(
+    "-o",
+    "--output",
+    "sink",
+    metavar="OUT",
+    is_eager=True,
+    callback=options.port_help,
+    help="A capture to write, - (standard output), or any output port (default: null:). pcap:?help shows its options.",
+)
 @options.REVERSE_INPUT
-@click.option("--reverse-out", metavar="OUT", help="Where packets of the reverse direction leave.")
+@click.option(
+    "--reverse-out",
+    metavar="OUT",
+    is_eager=True,
+    callback=options.port_help,
+    help="Where packets of the reverse direction leave.",
+)
 @options.DIRECTION
 @options.LIMIT
 @options.JSON

@@ -19,7 +19,15 @@ if TYPE_CHECKING:
 @click.command()
 @options.CHAIN
 @click.option(
-    "-i", "--input", "sources", metavar="IN", required=True, multiple=True, help="A capture or port; may be repeated."
+    "-i",
+    "--input",
+    "sources",
+    metavar="IN",
+    required=True,
+    multiple=True,
+    is_eager=True,
+    callback=options.port_help,
+    help="A capture or port; may be repeated.",
 )
 @options.REVERSE_INPUT
 @options.DIRECTION

@@ -68,13 +68,16 @@ def answer_all(R: int, B: int, descs: int, start: int, count: int) -> int:
 
 
 class Answers(Input):
-    """The answers to the packets of another input, in its order.
+    """The answers of far ends to the packets of another input, such as a capture that a chain has written.
 
     Args:
         inner: The input.
         delay: Seconds from a packet to its answer.
         side: 0 forward input, 1 reverse input.
         inport: Index of the input port.
+
+    Example:
+        answers:wan.pcap
 
     Raises:
         UriError: `delay` is not from 0 to 1,000,000.
@@ -148,7 +151,7 @@ class Answers(Input):
         self._account()
 
 
-@input_port("answers", whole=True)
+@input_port("answers", whole=True, options=Answers)
 def answers(rest: str, side: int = 0, inport: int = 0) -> Answers:
     """Open the input of an ``answers:`` URI.
 
