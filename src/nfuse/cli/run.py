@@ -11,6 +11,7 @@ import click
 
 from nfuse.cli import options
 from nfuse.cli.main import BAD_INPUT, DIFFERENT, INTERRUPTED, OK
+from nfuse.cli.notes import run_notes
 from nfuse.cli.progress import progress_bar
 from nfuse.cli.report import as_dict, count, say, summary
 
@@ -104,10 +105,12 @@ def command(
         )
     taken = "-" in {place(one) for one in (sink, reverse_out, alerts) if one}
     if as_json:
-        say(json.dumps(as_dict(chain, result), indent=2), error=taken)
+        say(json.dumps({**as_dict(chain, result), "notes": run_notes(result)}, indent=2), error=taken)
     else:
         say(f"chain: {chain}", error=taken)
         say(summary(chain, result), error=taken)
+        for note in run_notes(result):
+            say(f"note: {note}", error=taken)
     if flows:
         from nfuse.control.flow_file import write_flows
 

@@ -9,6 +9,7 @@ import click
 
 from nfuse.cli import options
 from nfuse.cli.main import DIFFERENT, OK
+from nfuse.cli.notes import verify_notes
 from nfuse.cli.progress import progress_bar
 from nfuse.cli.report import count, say
 
@@ -65,9 +66,11 @@ def command(
             )
         code = code if result.identical else DIFFERENT
         if as_json:
-            documents.append({"input": source, **facts(result)})
+            documents.append({"input": source, **facts(result), "notes": verify_notes(chain, result)})
         else:
             say(sentence(source, result))
+            for note in verify_notes(chain, result):
+                say(f"    note: {note}")
     if as_json:
         say(json.dumps(documents, indent=2))
     return code
