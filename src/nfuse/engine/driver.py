@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 
 from nfuse.chain.spec import Chain
 from nfuse.engine.api import Control, Engine, RunResult
+from nfuse.engine.flows import coarser_sessions
 from nfuse.engine.schedule import Schedule
 from nfuse.engine.source import Source, Stages, opened
 from nfuse.engine.start import ENGINES as ENGINES
@@ -63,7 +64,8 @@ def run(
         progress: Called after each burst.
         packets: Packets per burst.
         alerts: Takes the alerts while the chain runs; without it they are collected in the result.
-        states: Whether the result has the State of the NFs, as Python values (which takes time where it is large).
+        states: Whether the result has the contents of the NFs' containers, as Python values, and the blocks of coarser
+            sessions (which takes time where they are large); it always has the other fields of State.
 
     Ports are closed at the end, so that a capture is whole, also after Ctrl-C: the run then stops after the burst in
     hand and the result is what was done so far (``interrupted``). An output that fails (a full disk, a reader that has
@@ -240,11 +242,11 @@ def _result(name: str, chain: Chain, engine: Engine, stages: Stages, log: Log, s
         counters["dropped"] += count
         counters["packets_in"] += count
     counters["bytes_in"] = stages.received_bytes
-    values: dict[str, dict[str, Any]] = {}
-    if states:
-        values = {node.name: engine.state(node.name) for node in chain.nodes}
+    values = {node.name: engine.state(node.name, states) for node in chain.nodes}
     result = RunResult(name, counters, drops, engine.flows().copy(), values, log.records())
     result.alerts, result.alerts_lost = log.count, log.lost
+    if states:
+        result.blocks = {key: engine.blocks_of(*key) for key in coarser_sessions(chain)}
     return result
 
 

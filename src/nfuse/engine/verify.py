@@ -14,6 +14,7 @@ from nfuse.chain.spec import Chain
 from nfuse.engine.api import Control, Engine
 from nfuse.engine.compare import Difference, Sent, frame_difference, mapping_difference, table_difference
 from nfuse.engine.driver import Feed, Log, Progress
+from nfuse.engine.flows import coarser_sessions
 from nfuse.engine.source import Source, Stages, opened
 from nfuse.engine.start import check_control, started
 from nfuse.memory.arena import read_bytes, write_bytes
@@ -230,6 +231,9 @@ def _compare_end(chain: Chain, runners: list[_Runner]) -> Difference | None:
     for node in chain.nodes:
         text = mapping_difference(first.state(node.name), second.state(node.name), names)
         checks.append(("state", f"  State of {node.name!r}:\n{text}" if text else ""))
+    for name, session in coarser_sessions(chain):
+        text = table_difference(first.blocks_of(name, session), second.blocks_of(name, session), names)
+        checks.append(("blocks", f"  {session} of {name!r}:\n{text}" if text else ""))
     checks.append(("flows", table_difference(first.flows(), second.flows(), names)))
     checks.append(("logs", _logged(runners)))
     for what, text in checks:
