@@ -13,7 +13,8 @@ from nfuse.cli import options
 from nfuse.cli.main import BAD_INPUT, DIFFERENT, INTERRUPTED, OK
 from nfuse.cli.notes import run_notes
 from nfuse.cli.progress import progress_bar
-from nfuse.cli.report import as_dict, count, say, summary
+from nfuse.cli.report import as_dict, count, say, summary, table
+from nfuse.cli.state import counted, plain, rows
 
 
 @click.command()
@@ -51,8 +52,11 @@ from nfuse.cli.report import as_dict, count, say, summary
     "--alerts", metavar="FILE", help="Add alerts of the NFs to FILE as EVE JSON, one a line (-: standard output)."
 )
 @click.option(
-    "--flows", metavar="FILE.csv", help="Write the sessions that live at the end, with all that NFs keep of them."
+    "--flows",
+    metavar="FILE.csv",
+    help="Write the sessions that live at the end, with all that NFs keep of them; coarser sessions beside it.",
 )
+@click.option("--state", is_flag=True, help="Show all State of the NFs, not only what they count.")
 def command(
     chain_file: str,
     source: str,
@@ -66,12 +70,14 @@ def command(
     engine: str,
     alerts: str | None,
     flows: str | None,
+    state: bool,
 ) -> int:
     """Run CHAIN (a .yaml or .py file) on the packets of IN and write what leaves to OUT.
 
     Prints packets and bytes in, out, made, dropped by NF and reason; sessions; the rate, and the time to get ready
-    apart from it. Ctrl-C stops cleanly: the output is a valid capture and the summary holds; so does an output that
-    fails (exit code 2). The summary goes to standard error where packets or alerts take standard output.
+    apart from it; what the NFs have counted in their State. Ctrl-C stops cleanly: the output is a valid capture and
+    the summary holds; so does an output that fails (exit code 2). The summary goes to standard error where packets or
+    alerts take standard output.
     """
     different(
         {"--output": sink, "--reverse-out": reverse_out, "--alerts": alerts, "--flows": flows},
@@ -101,20 +107,25 @@ def command(
             limit=limit,
             progress=progress,
             alerts=taker,
-            states=False,
+            states=state or bool(flows),
         )
+    states = result.states if state else counted(chain, result)
     taken = "-" in {place(one) for one in (sink, reverse_out, alerts) if one}
     if as_json:
-        say(json.dumps({**as_dict(chain, result), "notes": run_notes(result)}, indent=2), error=taken)
+        document = {**as_dict(chain, result), "state": plain(states), "notes": run_notes(result)}
+        say(json.dumps(document, indent=2), error=taken)
     else:
         say(f"chain: {chain}", error=taken)
         say(summary(chain, result), error=taken)
+        if shown := rows(states):
+            say("state", error=taken)
+            say(table(shown), error=taken)
         for note in run_notes(result):
             say(f"note: {note}", error=taken)
     if flows:
         from nfuse.control.flow_file import write_flows
 
-        names = write_flows(flows, chain, result.flows)
+        names = write_flows(flows, chain, result.flows, result.blocks)
         if not as_json:
             say(f"flows: {count(len(result.flows))} in {', '.join(names)}", error=taken)
     if result.failed:
