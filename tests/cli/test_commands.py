@@ -324,11 +324,45 @@ def test_ctrl_c_leaves_a_valid_capture_and_the_summary(tmp_path) -> None:
         assert f" {packets:,} + " in out.split("out + dropped")[1]
 
 
+@pytest.mark.parametrize(
+    ("script", "path", "shown"),
+    [
+        ("bin/nfuse", "bin", "nfuse"),
+        ("bin/nfuse", "elsewhere", "bin/nfuse"),
+        ("package/__main__.py", "elsewhere", "python -m nfuse"),
+        ("package/__main__.py", "bin", "nfuse"),
+    ],
+)
+def test_how_the_program_is_called_again(tmp_path, monkeypatch, script, path, shown) -> None:
+    from nfuse.cli.report import program
+
+    for name in ("bin/nfuse", "package/__main__.py"):
+        (tmp_path / name).parent.mkdir()
+        (tmp_path / name).touch(mode=0o755)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "argv", [str(tmp_path / script)])
+    monkeypatch.setenv("PATH", str(tmp_path / path))
+    assert program() == shown
+
+
 def test_demo(capsys) -> None:
     code, out, _ = nfuse(capsys, "demo", "--packets", "3000")
     assert code == 0
     assert "mazunat >> maglev >> monitor >> ipfilter" in out
-    assert "proof: over the first 3,000 packets" in out
+    assert "proof: over the first 3,000 packets, of both directions" in out
+    assert "compiling" not in out
+    assert "drop udp any -> 192.168.7.3" in out
+    steps = [line.split()[-3::2] for line in out.split("and back\n")[1].splitlines()[:4]]
+    (client, virtual), (public, backend), answer, arrival = steps
+    assert client.startswith("10.0.")
+    assert virtual == "203.0.113.80:443"
+    assert public.startswith("198.51.100.")
+    assert backend.startswith("192.168.7.")
+    assert answer == [backend, public]
+    assert arrival == [virtual, client]
+    flows = out.split("as the inside sees them\n")[1].splitlines()[:6]
+    assert max(map(len, flows)) <= 100
+    assert int(flows[1].split()[6]) > 0
 
 
 def test_demo_as_json(capsys) -> None:
@@ -339,3 +373,24 @@ def test_demo_as_json(capsys) -> None:
     assert facts["conserved"] is True
     assert facts["proof"]["identical"] is True
     assert json.loads(nfuse(capsys, "demo", "--packets", "500", "--no-proof", "--json")[1])["proof"] is None
+
+
+@pytest.mark.parametrize(
+    ("arguments", "first"),
+    [
+        (["run", "-i", "gen:?help"], "gen:?OPTION=VALUE&...  (input)"),
+        (["run", CHAIN, "-i", GEN, "-o", "out.pcap?help"], "pcap:PATH?OPTION=VALUE&...  (output)"),
+        (["run", CHAIN, "-i", GEN, "--reverse-in", "answers:?help"], "answers:OPTION=VALUE,...!PORT  (input)"),
+        (["verify", "-i", "fault:?help"], "fault:OPTION=VALUE,...!PORT  (input)"),
+    ],
+)
+def test_help_of_a_port(capsys, arguments, first) -> None:
+    code, out, err = nfuse(capsys, *arguments)
+    assert (code, err) == (0, "")
+    assert out.startswith(first)
+
+
+def test_help_of_an_unknown_port(capsys) -> None:
+    code, _, err = nfuse(capsys, "run", "-i", "gne:?help")
+    assert code == 2
+    assert "did you mean 'gen:'?" in err

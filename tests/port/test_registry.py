@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 import importlib.metadata
+import re
+from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Literal
@@ -9,7 +11,8 @@ import pytest
 from tests.port.files import pcap, write
 
 from nfuse.port import Burst, Input, PortError, UriError, input_port, open_input, open_output
-from nfuse.port.registry import GROUP, INPUTS, convert, split_options, split_uri
+from nfuse.port.errors import PortHelp
+from nfuse.port.registry import GROUP, INPUTS, OUTPUTS, Scheme, convert, options_of, split_options, split_uri
 
 
 @pytest.mark.parametrize(
@@ -81,6 +84,37 @@ def test_unknown_scheme_names_the_nearest() -> None:
         open_input("gen:flows=1")
 
 
+@pytest.mark.parametrize(
+    ("uri", "first", "option"),
+    [
+        ("gen:?help", "gen:?OPTION=VALUE&...", "flows=1000 "),
+        ("pcap:?help", "pcap:PATH?OPTION=VALUE&...", "reverse "),
+        ("trace.pcap?help", "pcap:PATH?OPTION=VALUE&...", "reverse "),
+        ("fault:?help", "fault:OPTION=VALUE,...!PORT", "duplicate=0 "),
+        ("fault:loss=0.1!gen:?help", "gen:?OPTION=VALUE&...", "rate=1e6 "),
+        ("answers:?help", "answers:OPTION=VALUE,...!PORT", "delay=0.001 "),
+        ("null:?help", "null:  (input)", "No options."),
+    ],
+)
+def test_help(uri: str, first: str, option: str) -> None:
+    with pytest.raises(PortHelp) as caught:
+        open_input(uri)
+    text = str(caught.value)
+    assert text.startswith(first)
+    assert option in text
+    assert max(map(len, text.splitlines())) <= 100
+
+
+@pytest.mark.parametrize(("table", "opened"), [(INPUTS, open_input), (OUTPUTS, open_output)])
+def test_help_says_something_of_each_option(table: dict[str, Scheme], opened: Callable[[str], object]) -> None:
+    for scheme in ("pcap", "gen", "null", "fault", "answers"):
+        with pytest.raises(UriError) as caught:
+            opened(f"{scheme}:?help")
+        if scheme in table:
+            for option in options_of(table[scheme].options):
+                assert re.search(rf"^  {option}(=\S*)?  +\S", str(caught.value), re.MULTILINE), option
+
+
 def test_side_and_input_number_reach_the_descriptors(tmp_path: Path) -> None:
     path = write(tmp_path / "a.pcap", pcap([(0, b"x" * 60, 60)]))
     for uri in (path, "gen:?packets=1", f"fault:loss=0!{path}"):
@@ -105,6 +139,8 @@ def test_other_packages_add_schemes(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(importlib.metadata, "entry_points", points)
     try:
         assert open_input("carrier-pigeon:coop?speed=3").name == "coop at 3"
+        with pytest.raises(PortHelp, match=r"\n  speed=1$"):
+            open_input("carrier-pigeon:?help")
     finally:
         INPUTS.pop("carrier-pigeon", None)
 

@@ -37,6 +37,21 @@ def any_file(context: click.Context, parameter: click.Parameter, incomplete: str
     return [CompletionItem(incomplete, type="file")]
 
 
+def port_help(context: click.Context, parameter: click.Parameter, value: Any) -> Any:
+    """Print the help of a port whose options are asked for (``gen:?help``), and exit; pass all other values on."""
+    for uri in (value,) if isinstance(value, str) else value or ():
+        if uri.endswith("?help"):
+            from nfuse.port.errors import PortHelp
+            from nfuse.port.registry import open_input, open_output
+
+            try:
+                (open_output if parameter.name in ("sink", "reverse_out") else open_input)(uri).close()
+            except PortHelp as help_text:
+                click.echo(str(help_text))
+                context.exit(0)
+    return value
+
+
 CHAIN = click.argument("chain_file", metavar="CHAIN", shell_complete=chain_files)
 INPUT = click.option(
     "-i",
@@ -45,12 +60,16 @@ INPUT = click.option(
     metavar="IN",
     required=True,
     shell_complete=any_file,
-    help="A capture, or any input port: gen:?flows=1000",
+    is_eager=True,
+    callback=port_help,
+    help="A capture, - (standard input), or any input port, such as gen:?flows=1000. gen:?help shows a port's options.",
 )
 REVERSE_INPUT = click.option(
     "--reverse-in",
     metavar="IN",
     shell_complete=any_file,
+    is_eager=True,
+    callback=port_help,
     help="Packets of the reverse direction: the chain sits between two networks.",
 )
 DIRECTION = click.option(

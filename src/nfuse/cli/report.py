@@ -167,6 +167,22 @@ def as_dict(chain: Chain, result: RunResult) -> dict[str, Any]:
     }
 
 
+def program() -> str:
+    """Return how the user calls this program from where they are: ``nfuse``, or the path of it."""
+    import os
+    import shutil
+    import sys
+
+    script = os.path.realpath(sys.argv[0])
+    if os.path.basename(script) != "nfuse":
+        return "nfuse" if shutil.which("nfuse") else "python -m nfuse"
+    found = shutil.which("nfuse")
+    if found and os.path.realpath(found) == script:
+        return "nfuse"
+    near = os.path.relpath(sys.argv[0])
+    return near if not near.startswith("..") else sys.argv[0]
+
+
 def say(text: str = "", *, error: bool = False) -> None:
     """Print a line for people."""
     click.echo(text, err=error)

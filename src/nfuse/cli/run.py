@@ -11,8 +11,10 @@ import click
 
 from nfuse.cli import options
 from nfuse.cli.main import BAD_INPUT, DIFFERENT, INTERRUPTED, OK
+from nfuse.cli.notes import run_notes
 from nfuse.cli.progress import progress_bar
-from nfuse.cli.report import as_dict, count, reporting, reports, say, summary
+from nfuse.cli.report import as_dict, count, reporting, reports, say, summary, table
+from nfuse.cli.state import counted, plain, rows
 
 
 @click.command()
@@ -24,13 +26,17 @@ from nfuse.cli.report import as_dict, count, reporting, reports, say, summary
     "sink",
     metavar="OUT",
     shell_complete=options.any_file,
-    help="A capture to write, or any output port (default: null:).",
+    is_eager=True,
+    callback=options.port_help,
+    help="A capture to write, - (standard output), or any output port (default: null:). pcap:?help shows its options.",
 )
 @options.REVERSE_INPUT
 @click.option(
     "--reverse-out",
     metavar="OUT",
     shell_complete=options.any_file,
+    is_eager=True,
+    callback=options.port_help,
     help="Where packets of the reverse direction leave.",
 )
 @options.DIRECTION
@@ -54,8 +60,9 @@ from nfuse.cli.report import as_dict, count, reporting, reports, say, summary
     "--flows",
     metavar="FILE.csv",
     shell_complete=options.any_file,
-    help="Write the sessions that live at the end, with all that NFs keep of them.",
+    help="Write the sessions that live at the end, with all that NFs keep of them; coarser sessions beside it.",
 )
+@click.option("--state", is_flag=True, help="Show all State of the NFs, not only what they count.")
 def command(
     chain_file: str,
     source: str,
@@ -69,12 +76,14 @@ def command(
     engine: str,
     alerts: str | None,
     flows: str | None,
+    state: bool,
 ) -> int:
     """Run CHAIN (a .yaml or .py file) on the packets of IN and write what leaves to OUT.
 
     Prints packets and bytes in, out, made, dropped by NF and reason; sessions; the rate, and the time to get ready
-    apart from it. Ctrl-C stops cleanly: the output is a valid capture and the summary holds; so does an output that
-    fails (exit code 2). The summary goes to standard error where packets or alerts take standard output.
+    apart from it; what the NFs have counted in their State. Ctrl-C stops cleanly: the output is a valid capture and
+    the summary holds; so does an output that fails (exit code 2). The summary goes to standard error where packets or
+    alerts take standard output.
     """
     different(
         {"--output": sink, "--reverse-out": reverse_out, "--alerts": alerts, "--flows": flows},
@@ -104,20 +113,27 @@ def command(
             limit=limit,
             progress=progress,
             alerts=taker,
-            states=reporting(chain),
+            states=bool(state or flows) or reporting(chain),
         )
+    states = result.states if state else counted(chain, result)
     taken = "-" in {place(one) for one in (sink, reverse_out, alerts) if one}
     if as_json:
-        say(json.dumps(as_dict(chain, result), indent=2), error=taken)
+        document = {**as_dict(chain, result), "state": plain(states), "notes": run_notes(result)}
+        say(json.dumps(document, indent=2), error=taken)
     else:
         say(f"chain: {chain}", error=taken)
         say(summary(chain, result), error=taken)
         for text in reports(chain, result):
             say(text, error=taken)
+        if shown := rows(states):
+            say("state", error=taken)
+            say(table(shown), error=taken)
+        for note in run_notes(result):
+            say(f"note: {note}", error=taken)
     if flows:
         from nfuse.control.flow_file import write_flows
 
-        names = write_flows(flows, chain, result.flows)
+        names = write_flows(flows, chain, result.flows, result.blocks)
         if not as_json:
             say(f"flows: {count(len(result.flows))} in {', '.join(names)}", error=taken)
     if result.failed:

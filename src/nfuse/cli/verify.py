@@ -9,6 +9,7 @@ import click
 
 from nfuse.cli import options
 from nfuse.cli.main import DIFFERENT, OK
+from nfuse.cli.notes import verify_notes
 from nfuse.cli.progress import progress_bar
 from nfuse.cli.report import count, say
 
@@ -26,6 +27,8 @@ if TYPE_CHECKING:
     required=True,
     multiple=True,
     shell_complete=options.any_file,
+    is_eager=True,
+    callback=options.port_help,
     help="A capture or port; may be repeated.",
 )
 @options.REVERSE_INPUT
@@ -64,9 +67,11 @@ def command(
             )
         code = code if result.identical else DIFFERENT
         if as_json:
-            documents.append({"input": source, **facts(result)})
+            documents.append({"input": source, **facts(result), "notes": verify_notes(chain, result)})
         else:
             say(sentence(source, result))
+            for note in verify_notes(chain, result):
+                say(f"    note: {note}")
     if as_json:
         say(json.dumps(documents, indent=2))
     return code

@@ -117,8 +117,14 @@ class Engine(Protocol):
     def flows(self) -> NDArray[np.void]:
         """Return the live sessions in the order of their numbers; columns as in :data:`FLOW_COLUMNS`."""
 
-    def state(self, name: str) -> dict[str, Any]:
-        """Return the State values of the NF `name`, for comparison."""
+    def state(self, name: str, containers: bool = True) -> dict[str, Any]:
+        """Return the State values of the NF `name`, for comparison; on request without its containers (quickly)."""
+
+    def blocks_of(self, name: str, session: str) -> NDArray[np.void]:
+        """Return the blocks of the coarser session `session` of the NF `name`, in the order of their keys.
+
+        Columns: :func:`nfuse.engine.flows.block_type`. Blocks that idle are listed until they are forgotten.
+        """
 
     def close(self) -> None:
         """Give memory back; the engine can't be used after."""
@@ -135,7 +141,8 @@ class RunResult:
         counters: As :data:`COUNTERS`; the fragment stage's drops are in ``dropped`` and its packets in ``packets_in``.
         drops: Packets dropped, by (NF name or "chain", reason).
         flows: Live sessions at the end (:meth:`Engine.flows`).
-        states: State values by NF name.
+        states: State values by NF name; containers only where the run was asked for them.
+        blocks: Blocks of coarser sessions, by (NF name, session), as :meth:`Engine.blocks_of`; only where asked for.
         logs: All log records that were not given away while the chain ran.
         compile_seconds: Time to build the engine.
         run_seconds: Time from the first receive to the last send.
@@ -161,6 +168,7 @@ class RunResult:
     alerts: int = 0
     alerts_lost: int = 0
     sent: list[Frame] | None = None
+    blocks: dict[tuple[str, str], NDArray[np.void]] = field(default_factory=dict)
 
     @property
     def packets(self) -> list[bytes]:

@@ -41,7 +41,7 @@ class Difference:
 
     Attributes:
         packet: Number of the packet (0-based, in the order of processing) that shows it; None: only at the end.
-        what: ``frame``, ``order``, ``drops``, ``counters``, ``state``, ``flows`` or ``logs``.
+        what: ``frame``, ``order``, ``drops``, ``counters``, ``state``, ``blocks``, ``flows`` or ``logs``.
         text: The explanation, several lines.
     """
 

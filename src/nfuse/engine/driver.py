@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 
 from nfuse.chain.spec import Chain
 from nfuse.engine.api import Control, Engine, RunResult
+from nfuse.engine.flows import coarser_sessions
 from nfuse.engine.schedule import Schedule
 from nfuse.engine.source import Source, Stages, in_memory, opened
 from nfuse.engine.start import ENGINES as ENGINES
@@ -68,8 +69,9 @@ def run(
         progress: Called after each burst.
         packets: Packets per burst.
         alerts: Takes the alerts while the chain runs; without it they are collected in the result.
-        states: Whether the result has the State of the NFs as Python values (which takes time where it is large), or
-            the names of those whose State it has.
+        states: Whether the result has the contents of the NFs' containers, as Python values, and the blocks of coarser
+            sessions (which takes time where they are large), or the names of those whose containers it has; it always
+            has the other fields of State.
         keep: Whether the result has the packets that left; None: if `source` is packets and there is no `sink`.
 
     Ports are closed at the end, so that a capture is whole, also after Ctrl-C: the run then stops after the burst in
@@ -277,10 +279,12 @@ def collected(
         counters["dropped"] += count
         counters["packets_in"] += count
     counters["bytes_in"] = stages.received_bytes
-    wanted = {node.name for node in chain.nodes} if states is True else set(states or ())
-    values = {node.name: engine.state(node.name) for node in chain.nodes if node.name in wanted}
+    whole = {node.name for node in chain.nodes} if states is True else set(states or ())
+    values = {node.name: engine.state(node.name, node.name in whole) for node in chain.nodes}
     result = RunResult(name, counters, drops, engine.flows().copy(), values, log.records())
     result.alerts, result.alerts_lost = log.count, log.lost
+    if states is True:
+        result.blocks = {key: engine.blocks_of(*key) for key in coarser_sessions(chain)}
     return result
 
 

@@ -24,6 +24,7 @@ from nfuse.engine.compare import (
     table_difference,
 )
 from nfuse.engine.driver import Feed, Log, Progress, collected
+from nfuse.engine.flows import coarser_sessions
 from nfuse.engine.reference.observer import Frames
 from nfuse.engine.source import Source, Stages, opened
 from nfuse.engine.start import check_control, started
@@ -267,6 +268,9 @@ def _compare_end(chain: Chain, runners: list[_Runner]) -> Difference | None:
     for node in chain.nodes:
         text = mapping_difference(first.state(node.name), second.state(node.name), names)
         checks.append(("state", f"  State of {node.name!r}:\n{text}" if text else ""))
+    for name, session in coarser_sessions(chain):
+        text = table_difference(first.blocks_of(name, session), second.blocks_of(name, session), names)
+        checks.append(("blocks", f"  {session} of {name!r}:\n{text}" if text else ""))
     checks.append(("flows", table_difference(first.flows(), second.flows(), names)))
     checks.append(("logs", _logged(runners)))
     for what, text in checks:

@@ -54,7 +54,8 @@ SIZE = 80
 """Bytes of a control record."""
 
 MAX_WORDS = 7
-_HEAD = 16  # bytes between payload and key
+HEAD = 16
+"""Bytes between the payload and the key of a block."""
 _OVERFLOW = 12  # of a bucket
 
 _K0 = 0x452821E638D01377
@@ -63,7 +64,7 @@ _K1 = 0x3E5466CF34E90C6D
 
 def stride(payload: int, words: int) -> int:
     """Return the bytes from one block to the next, for `payload` bytes of payload and a key of `words` words."""
-    return -(-payload // 8) * 8 + _HEAD + 8 * words
+    return -(-payload // 8) * 8 + HEAD + 8 * words
 
 
 class Blocks:
@@ -98,6 +99,11 @@ class Blocks:
         fields[:7] = (self.base, self.stride, -(-payload // 8) * 8, words, self._index.address, buckets - 1, idle)
         self._control.array("<u4", 1, _CAPACITY)[0] = capacity
 
+    @property
+    def used(self) -> int:
+        """Blocks 1 to this have been in use."""
+        return int(self._control.array("<u4", 1, _USED)[0])
+
     def memory(self) -> NDArray[np.uint8]:
         """Return the memory of all blocks as bytes (no copy); block `i` begins at ``i * stride``."""
         return self._blocks.bytes
@@ -126,7 +132,7 @@ def _find(B: int, key: int, h: int) -> int:
     """Return the number of the block with this key, or 0."""
     words = load64(B + B_WORDS)
     step = load64(B + B_STRIDE)
-    keys = load64(B + B_BASE) + load64(B + B_PAYLOAD) + _HEAD
+    keys = load64(B + B_BASE) + load64(B + B_PAYLOAD) + HEAD
     mask = load64(B + B_MASK)
     wanted = tag(h)
     number = h & mask
@@ -208,13 +214,13 @@ def acquire(B: int, key: int, now: int) -> int:
         elif oldest != 0:
             block = oldest
             _unlink(B, block)
-            gone = _hash(_head(B, block) + _HEAD, words)
+            gone = _hash(_head(B, block) + HEAD, words)
             remove(load64(B + B_INDEX), load64(B + B_MASK), gone, block)
             zero(_head(B, block) - load64(B + B_PAYLOAD), load64(B + B_PAYLOAD))
         else:
             return 0
         head = _head(B, block)
-        copy(head + _HEAD, key, 8 * words)
+        copy(head + HEAD, key, 8 * words)
         insert(load64(B + B_INDEX), load64(B + B_MASK), h, block)
     store64(head, -1)
     store64(B + B_LIVE, load64(B + B_LIVE) + 1)

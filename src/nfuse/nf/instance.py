@@ -138,14 +138,15 @@ class Instance:
                 self._containers[name].adopt(room)
             raise
 
-    def values(self) -> dict[str, Any]:
-        """Return all State fields as plain Python values, for comparison."""
+    def values(self, containers: bool = True) -> dict[str, Any]:
+        """Return all State fields as plain Python values, for comparison; on request without the containers."""
         found: dict[str, Any] = {}
         for name, slot in self.info.state.slots.items():
             if name in self.info.params:
                 continue
             if slot.kind.form == "container":
-                found[name] = self._containers[name].values()
+                if containers:
+                    found[name] = self._containers[name].values()
             else:
                 found[name] = read_item(slot.kind, self.address + slot.offset)
         return found

@@ -63,7 +63,7 @@ REPLY_SPACE: Final = 2048
 
 
 @native
-def _is_group(P: int) -> int:
+def is_group(P: int) -> int:
     """Tell whether P went to many, or comes from no single host (RFC 1812, 4.3.2.7; RFC 4443, 2.4 (e))."""
     addr = load64(P + ADDR)
     link = load8(P + LINK)
@@ -219,7 +219,7 @@ def make_reply(P: int, Q: int, kind: int) -> int:
         1, or 0 where no answer is due (nothing of Q is then defined but ADDR and ROOM).
     """
     flags = load32(P + FLAGS)
-    if not flags & F_IP or flags & (F_ICMP_ERROR | F_LATER | F_MADE | F_MALFORMED) or _is_group(P):
+    if not flags & F_IP or flags & (F_ICMP_ERROR | F_LATER | F_MADE | F_MALFORMED) or is_group(P):
         return 0
     if flags & F_TCP and load8(load64(P + ADDR) + load16(P + L4) + 13) & 4:
         return 0

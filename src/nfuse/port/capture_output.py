@@ -130,13 +130,17 @@ class File:
 
 @output_port("pcap")
 class PcapOutput(Output):
-    """Packets to a capture file.
+    """Packets to a capture: compressed if PATH ends in ``.gz``. ``-`` as PATH is standard output.
 
     Args:
         path: The file, or ``-`` for standard output.
-        format: ``auto`` (see the module's documentation), ``pcap`` or ``pcapng``.
-        precision: Of the stamps in pcap: ``us``, ``ns``, or ``auto``.
+        format: ``pcap``, ``pcapng``, or ``auto``: pcapng if PATH ends in ``.pcapng``, or if the packets' link types
+            differ; else pcap.
+        precision: Of the stamps in pcap: ``us`` (microseconds), ``ns``, or ``auto``: as those of the input.
         level: Compression level for gzip, 1 to 9.
+
+    Example:
+        out.pcap.gz
 
     Raises:
         PortError: The file can't be created.

@@ -11,5 +11,9 @@ class UriError(PortError):
     """A port's URI is wrong: unknown scheme, unknown option, or a value that does not fit."""
 
 
+class PortHelp(UriError):
+    """A port's URI asks for its options (``gen:?help``); the message is the help."""
+
+
 class CaptureError(PortError):
     """A file is no capture that can be read: wrong magic, zero length, unknown link type."""

@@ -146,16 +146,19 @@ def spoil(R: int, B: int, descs: int, order: int, start: int, count: int) -> int
 
 
 class Faults:
-    """What can happen to packets, and what has.
+    """Faults around another port: packets are lost, doubled, reordered, cut off or damaged.
 
     Args:
         loss: Probability that a packet is lost.
-        duplicate: That it comes twice.
-        reorder: That it is held back while 1 to `depth` others pass it (one at a time).
-        truncate: That it is cut to a random length (its length on the wire stays).
-        flip: That one bit of it is inverted.
+        duplicate: Probability that it comes twice.
+        reorder: Probability that it is held back while 1 to `depth` others pass it (one at a time).
+        truncate: Probability that it is cut to a random length (its length on the wire stays).
+        flip: Probability that one bit of it is inverted.
         depth: See `reorder`.
         seed: Another seed, other faults.
+
+    Example:
+        fault:loss=0.01,reorder=0.05!trace.pcap
 
     Raises:
         UriError: A probability is not between 0 and 1.
@@ -325,14 +328,14 @@ def split(rest: str) -> tuple[Faults, str]:
     return Faults(**convert("fault", Faults, parse_options(text, ",", f"fault:{rest}"))), inner
 
 
-@input_port("fault", whole=True)
+@input_port("fault", whole=True, options=Faults)
 def faulty_input(rest: str, side: int = 0, inport: int = 0) -> FaultyInput:
     """Open the input of a ``fault:`` URI."""
     faults, inner = split(rest)
     return FaultyInput(open_input(inner, side, inport), faults)
 
 
-@output_port("fault", whole=True)
+@output_port("fault", whole=True, options=Faults)
 def faulty_output(rest: str) -> FaultyOutput:
     """Open the output of a ``fault:`` URI."""
     faults, inner = split(rest)

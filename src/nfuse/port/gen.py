@@ -131,7 +131,7 @@ def network(option: str, text: str, version: int) -> tuple[int, int]:
 
 @input_port("gen")
 class Generator(Input):
-    """Generated packets.
+    """Generated packets, with valid checksums; the same options always give the same packets.
 
     Args:
         flows: Flows that are active at a time.
@@ -152,13 +152,18 @@ class Generator(Input):
         start: Stamp of the first packet, seconds since the epoch.
         seed: Another seed, other packets.
         vlan: VLAN identifier; 0: no tag.
-        inside, outside: Prefixes of sources and destinations.
-        inside6, outside6: The same for IPv6.
+        inside: Prefix of the sources.
+        outside: Prefix of the destinations.
+        inside6: Prefix of the IPv6 sources.
+        outside6: Prefix of the IPv6 destinations.
         hosts: Sources; 0: an eighth of the flows, at least 16.
         servers: Destinations.
         dport: Destination port; 0: ports of well-known services.
         side: 0 forward input, 1 reverse input.
         inport: Index of the input port.
+
+    Example:
+        gen:?flows=100&packets=1e5&proto=udp&size=imix
 
     Raises:
         UriError: An option has no sensible value.

@@ -24,7 +24,7 @@ def wire_bytes(descs: int, order: int, count: int) -> int:
 
 @output_port("null")
 class NullOutput(Output):
-    """Counts packets and bytes, and drops them."""
+    """Packets go nowhere; they are counted."""
 
     def __init__(self) -> None:
         super().__init__("null:")

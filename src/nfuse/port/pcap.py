@@ -41,7 +41,7 @@ MAX_INTERFACES = 1 << 16
 
 @input_port("pcap")
 class PcapInput(Input):
-    """Packets of a capture.
+    """Packets of a capture: pcap or pcapng, also compressed with gzip. ``-`` as PATH is standard input.
 
     Args:
         path: The file, or ``-``.
@@ -49,6 +49,9 @@ class PcapInput(Input):
             commas; or ``outbound``: those whose flags say so.
         side: 0 forward input, 1 reverse input.
         inport: Index of the input port.
+
+    Example:
+        trace.pcap.gz (a port without a scheme is a capture)
 
     Attributes:
         interfaces: pcapng: the interfaces of the current section.

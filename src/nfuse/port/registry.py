@@ -9,7 +9,8 @@ Options follow the last ``?``; values may be percent-encoded. What has no scheme
 
 or by another package, whose entry point in the group ``nfuse.ports`` (named like the scheme) names the module that does
 so. The keyword-only parameters of the constructor are the options, checked and converted by their annotations (``int``,
-``float``, ``bool``, ``str``, ``Literal[...]``, also with ``| None``); a positional parameter takes ``rest``.
+``float``, ``bool``, ``str``, ``Literal[...]``, also with ``| None``); a positional parameter takes ``rest``. What
+``scheme:?help`` shows is made of its docstring.
 """
 
 from __future__ import annotations
@@ -27,16 +28,19 @@ from typing import Any, Literal, TypeVar
 from urllib.parse import unquote
 
 from nfuse.port.base import Input, Output, Port
-from nfuse.port.errors import PortError, UriError
+from nfuse.port.errors import PortError, PortHelp, UriError
 
 GROUP = "nfuse.ports"
 """Group of the entry points through which packages add schemes."""
+HELP = "?help"
+"""What follows a scheme where its options are asked for."""
 
 _BUILT_IN = {
     "pcap": "nfuse.port.pcap",
     "gen": "nfuse.port.gen",
     "null": "nfuse.port.null",
     "fault": "nfuse.port.fault",
+    "answers": "nfuse.port.answers",
 }
 _GIVEN = frozenset({"side", "inport"})  # set by the opener, not by the URI
 _SUFFIXES = {"k": 10**3, "M": 10**6, "G": 10**9}
@@ -46,36 +50,49 @@ PortClass = TypeVar("PortClass", bound=Callable[..., Port])
 
 @dataclass(frozen=True)
 class Scheme:
-    """A registered kind of port: what makes one, and whether it parses the rest of its URI by itself."""
+    """A registered kind of port: what makes one, whether that parses all of the URI's rest, and who has the options."""
 
     make: Callable[..., Any]
     whole: bool
+    options: Callable[..., Any]
+
+    def help(self, name: str, what: str) -> str:
+        """Return what ``name:?help`` shows."""
+        from nfuse.port.help import form_of, help_text
+
+        options = options_of(self.options)
+        return help_text(form_of(name, self.make, self.whole, bool(options)), what, self.options, options)
 
 
 INPUTS: dict[str, Scheme] = {}
 OUTPUTS: dict[str, Scheme] = {}
 
 
-def input_port(scheme: str, whole: bool = False) -> Callable[[PortClass], PortClass]:
+def input_port(
+    scheme: str, whole: bool = False, options: Callable[..., Any] | None = None
+) -> Callable[[PortClass], PortClass]:
     """Register a class (or function) that makes inputs for `scheme`.
 
     Args:
         scheme: Lower-case name, as in ``scheme:rest``.
         whole: Give the maker all that follows the colon, options included, as its positional argument.
+        options: Whose keyword-only parameters are the options, for the help, where it is not the maker.
     """
 
     def register(maker: PortClass) -> PortClass:
-        INPUTS[scheme] = Scheme(maker, whole)
+        INPUTS[scheme] = Scheme(maker, whole, options or maker)
         return maker
 
     return register
 
 
-def output_port(scheme: str, whole: bool = False) -> Callable[[PortClass], PortClass]:
+def output_port(
+    scheme: str, whole: bool = False, options: Callable[..., Any] | None = None
+) -> Callable[[PortClass], PortClass]:
     """Register a class (or function) that makes outputs for `scheme`; arguments as for :func:`input_port`."""
 
     def register(maker: PortClass) -> PortClass:
-        OUTPUTS[scheme] = Scheme(maker, whole)
+        OUTPUTS[scheme] = Scheme(maker, whole, options or maker)
         return maker
 
     return register
@@ -91,6 +108,7 @@ def open_input(uri: str, side: int = 0, inport: int = 0) -> Input:
 
     Raises:
         UriError: Unknown scheme or option, or a value that does not fit.
+        PortHelp: The URI is ``scheme:?help``.
         PortError: The port can't be opened.
     """
     return typing.cast(Input, _open(uri, INPUTS, "input", {"side": side, "inport": inport}))
@@ -101,6 +119,7 @@ def open_output(uri: str) -> Output:
 
     Raises:
         UriError: Unknown scheme or option, or a value that does not fit.
+        PortHelp: The URI is ``scheme:?help``.
         PortError: The port can't be opened.
     """
     return typing.cast(Output, _open(uri, OUTPUTS, "output", {}))
@@ -282,6 +301,8 @@ def _find(scheme: str, table: dict[str, Scheme], what: str) -> Scheme:
 def _open(uri: str, table: dict[str, Scheme], what: str, given: dict[str, int]) -> Port:
     scheme, rest = split_uri(uri)
     entry = _find(scheme, table, what)
+    if (rest if entry.whole else rest[rest.rfind("?") :]) == HELP:
+        raise PortHelp(entry.help(scheme, what))
     parameters = inspect.signature(entry.make).parameters
     given = {k: v for k, v in given.items() if k in parameters}
     if entry.whole:

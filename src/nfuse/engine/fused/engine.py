@@ -12,6 +12,7 @@ from nfuse.chain.spec import Chain
 from nfuse.engine.api import STATES, Control
 from nfuse.engine.flows import flow_type, scratchpad
 from nfuse.engine.fused import context as cx
+from nfuse.engine.fused.block_table import block_table
 from nfuse.engine.fused.build import build
 from nfuse.engine.fused.callback import Callback
 from nfuse.engine.fused.codegen import Generator
@@ -357,9 +358,17 @@ class FusedEngine:
         self._logged = head
         return ring[where].copy()  # type: ignore[return-value]
 
-    def state(self, name: str) -> dict[str, Any]:
+    def state(self, name: str, containers: bool = True) -> dict[str, Any]:
         """See :class:`nfuse.engine.api.Engine`."""
-        return self.instances[self.chain.node(name).index].values()
+        return self.instances[self.chain.node(name).index].values(containers)
+
+    def blocks_of(self, name: str, session: str) -> NDArray[np.void]:
+        """See :class:`nfuse.engine.api.Engine`."""
+        index, idle = self.chain.node(name).index, round(self.chain.idle * 1000)
+        info = self.plan.nodes[index].info
+        block = info.sessions[session].block
+        assert block is not None
+        return block_table(self.blocks[index, block], info, session, self._get(cx.NOW_MS), idle)
 
     # --------------------------------------------------------------------------------------------------- flow table
 

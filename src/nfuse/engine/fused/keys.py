@@ -36,16 +36,29 @@ def key_words(fields: Sequence[Any], traffic: Any, place: int = CX_PLACE) -> lis
         traffic: The NF's traffic class: where it proves IPv4, an address takes 32 bits.
         place: Offset of the tuple in the context.
     """
-    words: list[list[str]] = []
-    used = 64
+    words: dict[int, list[str]] = {}
+    for field, places in zip(fields, key_parts(fields, traffic), strict=True):
+        for (source, _), (word, shift, _) in zip(_sources(field, _four(traffic), place), places, strict=True):
+            words.setdefault(word, []).append(f"{source} << {shift}" if shift else source)
+    return [f"i64({' | '.join(parts)})" for parts in words.values()]
+
+
+def key_parts(fields: Sequence[Any], traffic: Any) -> list[list[tuple[int, int, int]]]:
+    """Return where each field lies in the key: parts (word, shift, bits), the most significant first."""
+    found: list[list[tuple[int, int, int]]] = []
+    word, used = -1, 64
     for field in fields:
-        for source, bits in _sources(field, "ipv4" in traffic.proves, place):
+        found.append([])
+        for _, bits in _sources(field, _four(traffic), CX_PLACE):
             if used + bits > 64:
-                words.append([])
-                used = 0
-            words[-1].append(f"{source} << {used}" if used else source)
+                word, used = word + 1, 0
+            found[-1].append((word, used, bits))
             used += bits
-    return [f"i64({' | '.join(parts)})" for parts in words]
+    return found
+
+
+def _four(traffic: Any) -> bool:
+    return "ipv4" in traffic.proves
 
 
 def stride_of(plan: Any, number: int) -> int:

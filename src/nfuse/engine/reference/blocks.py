@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Callable, Hashable
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -12,7 +12,7 @@ from typing import Any
 class Block:
     """The state that all flows with one key share."""
 
-    key: Hashable
+    key: tuple[Any, ...]
     pad: dict[str, Any] = field(default_factory=dict)
     flows: int = 0
     idle_since: int = 0
@@ -31,10 +31,10 @@ class Blocks:
         self._capacity = capacity
         self._idle = idle
         self._fresh = fresh
-        self._blocks: dict[Hashable, Block] = {}
-        self._idling: OrderedDict[Hashable, None] = OrderedDict()  # the one idle longest first
+        self._blocks: dict[tuple[Any, ...], Block] = {}
+        self._idling: OrderedDict[tuple[Any, ...], None] = OrderedDict()  # the one idle longest first
 
-    def hold(self, key: Hashable, ms: int) -> Block:
+    def hold(self, key: tuple[Any, ...], ms: int) -> Block:
         """Find or make the block of `key` for one more flow."""
         while self._idling:
             oldest = next(iter(self._idling))
@@ -57,5 +57,9 @@ class Blocks:
             block.idle_since = ms
             self._idling[block.key] = None
 
-    def _forget(self, key: Hashable) -> None:
+    def kept(self, ms: int) -> list[Block]:
+        """Return the blocks that flows share, or that idle and are not forgotten yet."""
+        return [block for block in self._blocks.values() if block.flows or block.idle_since + self._idle > ms]
+
+    def _forget(self, key: tuple[Any, ...]) -> None:
         del self._idling[key], self._blocks[key]

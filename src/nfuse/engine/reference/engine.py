@@ -16,9 +16,10 @@ from numpy.typing import NDArray
 from nfuse.chain.spec import Chain
 from nfuse.engine.api import COUNTERS, Control
 from nfuse.engine.flows import flow_type
+from nfuse.engine.reference.columns import octets
 from nfuse.engine.reference.observer import Observer
 from nfuse.engine.reference.packet import Packet
-from nfuse.engine.reference.place import Place, octets
+from nfuse.engine.reference.place import Place
 from nfuse.engine.reference.session import CLOSING, TCP, Key, Session, Tuple
 from nfuse.engine.reference.sessions import KeyInUse, Sessions
 from nfuse.engine.reference.travel import Traveller
@@ -109,9 +110,13 @@ class ReferenceEngine:
         kind = flow_type([(place.node.name, place.info) for place in self._places])
         return np.array([self._flow(session, kind) for session in self._sessions], kind)
 
-    def state(self, name: str) -> dict[str, Any]:
+    def state(self, name: str, containers: bool = True) -> dict[str, Any]:
         """See :class:`nfuse.engine.api.Engine`."""
-        return self._places[self.chain.node(name).index].instance.values()
+        return self._places[self.chain.node(name).index].instance.values(containers)
+
+    def blocks_of(self, name: str, session: str) -> NDArray[np.void]:
+        """See :class:`nfuse.engine.api.Engine`."""
+        return self._places[self.chain.node(name).index].block_rows(session, self._ms)
 
     def close(self) -> None:
         """See :class:`nfuse.engine.api.Engine`."""

@@ -6,18 +6,19 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from nfuse.chain.spec import Chain, Node
 from nfuse.engine.flows import scratchpad
 from nfuse.engine.reasons import LATE_REASONS, place_of
 from nfuse.engine.reference.blocks import Blocks
+from nfuse.engine.reference.columns import block_rows, held, octets
 from nfuse.engine.reference.session import TUPLE_FIELDS, Record, Seat, Session, Tuple
 from nfuse.engine.reference.trip import Dropped, Trip
 from nfuse.nf.abi import LOG_DTYPE, Fault
 from nfuse.nf.effects import Effects
 from nfuse.nf.facade import FlowFacade, PacketFacade, record_of, zero_of
 from nfuse.nf.instance import Instance
-from nfuse.packet.address import pack
 from nfuse.packet.fields import MODIFY_FIELDS
 
 NO_TUPLE = Tuple(None, None, 0, 0, 0)  # type: ignore[arg-type]
@@ -251,7 +252,7 @@ class Place:
         for column, session, slot in scratchpad(self.node.name, self.info):
             value = values[session].get(slot.name)
             if value is not None:
-                found[column] = pack(value) if slot.kind.form == "address" else _fitting(slot.kind, value)
+                found[column] = held(slot.kind, value)
         return found
 
     def fields(self, seat: Seat) -> dict[str, Any]:
@@ -267,6 +268,10 @@ class Place:
         """What the NF says about a session that has reached it; `here` is the opening tuple at its place."""
         told = self.instance.facade.explain(FlowFacade(self.info, self._values(seat), True, here._asdict()))
         return "" if told is None else str(told)
+
+    def block_rows(self, session: str, ms: int) -> NDArray[np.void]:
+        """The blocks of a coarser session as a table."""
+        return block_rows(self._blocks[session].kept(ms), self.info, session)
 
     def _alert(self, signature: str, value: int) -> None:
         row = np.zeros((), LOG_DTYPE)
@@ -286,19 +291,6 @@ class Event:
     def __init__(self, name: str, repeat: bool) -> None:
         self.name = name
         self.repeat = repeat
-
-
-def octets(address: Any) -> np.ndarray[Any, np.dtype[np.uint8]]:
-    """Return an address as 16 bytes in network order, IPv4 as v4-mapped."""
-    data = address.packed if address.version == 6 else bytes(10) + b"\xff\xff" + address.packed
-    return np.frombuffer(data, np.uint8)
-
-
-def _fitting(kind: Any, value: Any) -> int:
-    """An integer field as the column holds it: unsigned kinds without sign."""
-    if kind.form == "bool":
-        return int(value)
-    return int(value) if kind.signed else int(value) & ((1 << (8 * kind.size)) - 1)
 
 
 def _read(view: Any, field: Any) -> Any:

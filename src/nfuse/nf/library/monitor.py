@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import csv
 import ipaddress
-from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nfuse import NF, u8, u32, u64
+from nfuse.nf.library.flow_text import flow_text
 
 COLUMNS = (
     *("proto", "src", "sport", "dst", "dport", "packets", "bytes", "reverse_packets", "reverse_bytes"),
@@ -85,9 +85,8 @@ class Monitor(NF):
 
     @classmethod
     def text(cls, flows: NDArray[Any], name: str = "monitor", limit: int = 20) -> str:
-        """Lay the `limit` largest flows out as a text table."""
-        rows = [COLUMNS, *([str(row[c]) for c in COLUMNS] for row in cls.table(flows, name)[:limit])]
-        return "\n".join(_aligned(rows))
+        """Lay the `limit` largest flows out as a table for people: sizes and times rounded, in UTC."""
+        return flow_text(cls.table(flows, name)[:limit])
 
 
 def _row(record: Any, name: str) -> dict[str, Any]:
@@ -115,9 +114,3 @@ def _address(value: Any) -> str:
 
 def _letters(flags: int) -> str:
     return "".join(letter for bit, letter in enumerate(FLAGS) if flags >> bit & 1)
-
-
-def _aligned(rows: Sequence[Sequence[str]]) -> Iterator[str]:
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    for row in rows:
-        yield "  ".join(cell.rjust(width) for cell, width in zip(row, widths, strict=True))
