@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from nfuse.chain.spec import Chain
+from nfuse.chain.spec import Chain, Node
 from nfuse.engine.api import Control, Engine, RunResult
 from nfuse.engine.flows import coarser_sessions
 from nfuse.engine.schedule import Schedule
@@ -27,6 +27,7 @@ from nfuse.engine.start import check_control, located, started
 from nfuse.engine.start import engine_class as engine_class
 from nfuse.memory.compiling import Compiling
 from nfuse.nf.abi import CX_LOG_LOST, LOG_DTYPE
+from nfuse.nf.compile import analyse
 from nfuse.nf.poke import peek
 from nfuse.packet.desc import F_FRAG
 from nfuse.port.base import Output
@@ -152,7 +153,7 @@ class Feed:
         self._engine = engine
         self._chain = chain
         self._schedule = Schedule(control)
-        self._most = max(1, len(chain.nodes))  # packets that one packet can cause: each NF may answer it once
+        self._most = sum(map(_may_answer, chain.nodes))  # packets that one packet can cause
 
     def receive(self, stages: Stages) -> Iterator[NDArray[np.int32]]:
         """Run the burst as it was received; yield what leaves, piece by piece (each to be sent before the next)."""
@@ -196,10 +197,16 @@ class Feed:
 
     def _pieces(self, burst: Burst, first: int, last: int) -> Iterator[tuple[int, int]]:
         """Split packets into pieces, so that all that they can cause has room; it is free again after each."""
-        piece, used = max(1, (burst.capacity - burst.n) // self._most), burst.used
+        piece, used = max(1, (burst.capacity - burst.n) // max(1, self._most)), burst.used
         for at in range(first, last, piece):
             yield at, min(last, at + piece)
             burst.used = used
+
+
+def _may_answer(node: Node) -> bool:
+    """Tell whether an NF may answer packets: each once."""
+    effects = analyse(type(node.nf)).effects.values()
+    return any(effect.replies or effect.opaque for effect in effects)
 
 
 class Log:
