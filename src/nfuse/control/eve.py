@@ -77,7 +77,8 @@ class AlertFile:
 
     def __init__(self, path: str, chain: Chain) -> None:
         self.path = path
-        self._chain, self._details = chain, details_of(chain)
+        self._chain = chain
+        self._details: Details | None = None  # asked for once the chain has started: its NFs are right then
         self._file: TextIO
         try:
             self._file = sys.stdout if path == "-" else open(path, "a", encoding="utf-8")  # noqa: SIM115  (see close)
@@ -90,6 +91,8 @@ class AlertFile:
         Raises:
             PortError: The disk is full, or another error of the system.
         """
+        if self._details is None:
+            self._details = details_of(self._chain)
         try:
             self._file.writelines(json.dumps(event) + "\n" for event in events(self._chain, logs, self._details))
             self._file.flush()

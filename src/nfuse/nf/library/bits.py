@@ -52,7 +52,7 @@ def count_between(edges, value, first, end):
 
 
 def masked(address, mask4, mask6):
-    """Return the prefix of an address, by the masks of both families (:func:`~nfuse.nf.library.prefixes.mask`)."""
+    """Return the prefix of an address, by the masks of the families (:func:`nfuse.nf.library.prefixes.mask`)."""
     if address.version == 4:
         return Address(address.hi & mask4.hi, address.lo & mask4.lo)
     return Address(address.hi & mask6.hi, address.lo & mask6.lo)

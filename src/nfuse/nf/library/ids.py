@@ -102,6 +102,7 @@ class Ids(NF):
     def on_change(self, flow):
         """Choose again, since rules or addresses have changed; what a rule has decided about the flow stays."""
         if flow.verdict == DROP and self.prevent:
+            flow.run(self.skip)
             flow.drop("intrusion")
         elif flow.verdict == PASS:
             flow.run(self.skip)
@@ -157,7 +158,8 @@ class Ids(NF):
 
     @condemned.then
     def cut(self, flow):
-        """Drop it, from this packet on."""
+        """Drop it, from this packet on, and look no more."""
+        flow.run(self.skip)
         flow.drop("intrusion")
 
     def inspect(self, pkt, flow):

@@ -30,6 +30,7 @@ PROTOCOLS = {"ip": 0, "icmp": 1, "tcp": 6, "udp": 17}
 """Protocol numbers; 0: any. ``icmp`` holds for ICMPv6 too."""
 SAID = ("msg", "rev", "gid", "classtype", "priority", "reference", "metadata")
 """Options that say something of the rule and change nothing of what it matches."""
+OPTIONS = dict.fromkeys(("content", "nocase", "sid", *SAID), 0)
 ESCAPES = r"write bytes as |0d 0a|, and \" \; \: \\ \| for what has a meaning"
 PORTS = 1 << 16
 SHAPE = re.compile(
@@ -166,7 +167,7 @@ class _Reader:
             elif name == "sid" or name in SAID:
                 said[name] = re.sub(r"\\(.)", r"\1", value[1:-1]) if value[:1] == '"' else value
             else:
-                self.fail(column, f"the option {name!r} is not there: expected content, nocase, sid, {', '.join(SAID)}")
+                self.one_of("option", name, column, OPTIONS)
             end = match.end()
         return tuple(dict.fromkeys(contents)), said
 
