@@ -2,11 +2,12 @@
 
 ::
 
-    from hypothesis import given
+    from hypothesis import given, settings
     from nfuse.testing import assert_equivalent
     from nfuse.testing.strategies import traffic
 
     @given(traffic())
+    @settings(deadline=None)  # the first example compiles
     def test_my_function(packets):
         assert_equivalent(MyFunction(), packets)
 
@@ -20,7 +21,7 @@ except ImportError as error:
         "nfuse.testing.strategies needs the package hypothesis: pip install 'nfuse[testing]'", name="hypothesis"
     ) from error
 
-from nfuse.testing.strategies.chains import chains, graphs, settings
+from nfuse.testing.strategies.chains import chain_settings, chains, graphs
 from nfuse.testing.strategies.flows import Flow, flows
 from nfuse.testing.strategies.packets import damaged, packets
 from nfuse.testing.strategies.traffic import Step, converse, steps, traffic
@@ -28,13 +29,13 @@ from nfuse.testing.strategies.traffic import Step, converse, steps, traffic
 __all__ = [
     "Flow",
     "Step",
+    "chain_settings",
     "chains",
     "converse",
     "damaged",
     "flows",
     "graphs",
     "packets",
-    "settings",
     "steps",
     "traffic",
 ]

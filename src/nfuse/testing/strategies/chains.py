@@ -52,7 +52,7 @@ def graphs(draw: st.DrawFn, of: Sequence[Maker], min_size: int = 1, max_size: in
     return graph
 
 
-def settings() -> st.SearchStrategy[dict[str, Any]]:
+def chain_settings() -> st.SearchStrategy[dict[str, Any]]:
     """Return a strategy of settings of a chain: small tables, short time-outs, drops, a small MTU, two sides."""
     return st.fixed_dictionaries(
         {
@@ -80,10 +80,7 @@ def chains(
         draw: Given by Hypothesis.
         of: What makes its network functions: classes whose parameters have defaults, ``lambda: MazuNat(...)``.
         graph: Its graph; None: :func:`graphs` of these.
-        settings: Its settings; None: :func:`settings`.
+        settings: Its settings; None: :func:`chain_settings`.
     """
     shape = draw(graphs(of) if graph is None else graph)
-    return Chain(shape, **draw(_settings() if settings is None else settings))
-
-
-_settings = settings
+    return Chain(shape, **draw(chain_settings() if settings is None else settings))
