@@ -9,7 +9,7 @@ from tests.nf.library.frames import Packet
 
 from nfuse import NF, Chain, run, u32
 from nfuse.cli.report import as_dict, reporting, reports
-from nfuse.nf.library import Counter, Monitor
+from nfuse.nf.library import Counter, Monitor, PacketSizeHistogram
 from nfuse.port.memory import ListInput
 
 FRAMES = [(1_700_000_000_000_000_000 + n, Packet(proto="udp", payload=b"x" * n).frame()) for n in range(3)]
@@ -44,7 +44,7 @@ def test_reports() -> None:
     chain = Chain(Shares() >> Monitor() >> Counter().named("wire") >> Silent())
     assert reporting(chain) == ["shares", "wire", "silent"]
     result = run(chain, ListInput(FRAMES), None, "reference", states=reporting(chain))
-    assert set(result.states) == {"shares", "wire", "silent"}
+    assert set(result.states) == {"shares", "monitor", "wire", "silent"}
     first, second, third = reports(chain, result)
     assert first.splitlines() == [
         "shares",
@@ -60,8 +60,9 @@ def test_reports() -> None:
 
 
 def test_states_that_were_not_asked_for() -> None:
-    chain = Chain(Shares() >> Counter())
-    for states, names in ((True, {"shares", "counter"}), (False, set()), (["counter"], {"counter"})):
+    """Fields that are no containers are always there; an NF that has containers reports if they were asked for."""
+    chain = Chain(Shares() >> PacketSizeHistogram())
+    both = {"shares", "packetsizehistogram"}
+    for states, names in ((True, both), (False, {"shares"}), (["packetsizehistogram"], both)):
         result = run(chain, ListInput(FRAMES), None, "reference", states=states)
-        assert set(result.states) == names
         assert {text.splitlines()[0] for text in reports(chain, result)} == names

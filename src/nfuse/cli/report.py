@@ -102,14 +102,22 @@ BAR = 24
 
 
 def reporting(chain: Chain) -> list[str]:
-    """Return the names of the NFs that report: their class has ``report(self, state)``, which returns rows (dicts)."""
-    return [node.name for node in chain.nodes if callable(getattr(type(node.nf), "report", None))]
+    """Return the names of the NFs that report of their State (:meth:`nfuse.nf.base.NF.report`)."""
+    from nfuse.nf.base import NF
+
+    return [node.name for node in chain.nodes if type(node.nf).report is not NF.report]
 
 
 def rows_of(chain: Chain, result: RunResult) -> list[tuple[str, list[dict[str, Any]]]]:
     """Return what the NFs report of their State at the end of a run, by their names in the chain."""
-    nfs: dict[str, Any] = {node.name: node.nf for node in chain.nodes}
-    return [(name, nfs[name].report(result.states[name])) for name in reporting(chain) if name in result.states]
+    from nfuse.nf.compile import analyse
+
+    found = []
+    for name in reporting(chain):
+        nf, state = chain.node(name).nf, result.states.get(name, {})
+        if set(analyse(type(nf)).state.slots) <= set(state):  # the run was asked for the containers too
+            found.append((name, list(nf.report(state))))
+    return found
 
 
 def reports(chain: Chain, result: RunResult) -> list[str]:

@@ -41,7 +41,7 @@ def write_flows(
     """
     written = [path]
     try:
-        write_table(path, FlowTable(chain, flows))
+        write_table(path, FlowTable(chain, flows, coarser=False))
         for node in chain.nodes:
             table = getattr(type(node.nf), "write_csv", None)
             if table is not None:

@@ -29,6 +29,7 @@ class FlowTable:
         chain: The chain.
         flows: Its live sessions (``RunResult.flows``).
         monitor: Name of the Monitor that gives :data:`TOTALS`; default: the chain's first.
+        coarser: Whether it has the fields of coarser sessions, which flows share.
 
     Attributes:
         flows: The sessions, in their present order.
@@ -38,15 +39,16 @@ class FlowTable:
         ChainError: There is no Monitor of that name.
     """
 
-    def __init__(self, chain: Chain, flows: NDArray[Any], monitor: str | None = None) -> None:
+    def __init__(self, chain: Chain, flows: NDArray[Any], monitor: str | None = None, coarser: bool = True) -> None:
         self.chain = chain
         self.flows = flows
         self.monitor = find_monitor(chain, monitor)
-        self.forms = {
-            column: slot.kind.form
-            for node in chain.nodes
-            for column, _, slot in scratchpad(node.name, analyse(type(node.nf)))
-        }
+        self.forms: dict[str, str] = {}
+        for node in chain.nodes:
+            info = analyse(type(node.nf))
+            for column, session, slot in scratchpad(node.name, info):
+                if coarser or session == info.own:
+                    self.forms[column] = slot.kind.form
 
     @classmethod
     def empty(cls, chain: Chain, monitor: str | None = None) -> FlowTable:

@@ -181,6 +181,14 @@ class NF:
         """Prepare the State anew after control input has changed parameters; by default ``on_start`` again."""
         self.on_start()
 
+    def report(self, state: dict[str, Any]) -> Iterable[dict[str, Any]]:
+        """Say what a run has found, as the rows of a table, for the end of ``nfuse run``.
+
+        Ordinary Python, after the run. `state` has the State by field, containers as lists and dicts. All rows have the
+        same keys; numbers under ``share`` (0 to 1) are drawn as bars.
+        """
+        return ()
+
     def explain(self, flow: Any) -> str:
         """Say in words which of its rules or entries a flow has met; "" if there is nothing to say.
 

@@ -29,7 +29,7 @@ RESERVED_FLOW = frozenset({*FLOW_METHODS, *PLACE_NAMES, "initiator"})
 
 RESERVED_SELF = frozenset(
     {"alert", "traffic", "session", "tick", "compiled", "parameters", "name", "named", "values"}
-    | {"check", "outcomes", "owns"}
+    | {"check", "outcomes", "report", "owns"}
     | {"on_start", "on_update", "on_flow", "on_packet", "on_change", "on_end", "on_tick", "State", "Session"}
 )
 """Names that State fields and parameters can't have."""
