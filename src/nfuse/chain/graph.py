@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from nfuse.chain.errors import ChainError
-from nfuse.nf.base import NF
+from nfuse.nf.base import NF, check_made
 
 
 @dataclass(frozen=True)
@@ -72,7 +72,10 @@ def as_graph(part: object) -> Graph:
     match part:
         case Graph():
             return part
-        case NF() | Branch():
+        case NF():
+            check_made(part)
+            return Graph((part,))
+        case Branch():
             return Graph((part,))
         case None:
             return Graph()

@@ -43,7 +43,7 @@ def make(nf_class: type[NF], value: Located | None, place: Located, folder: Path
     except ParameterError as error:
         missing = error.parameter is not None and error.parameter not in given
         where = places.get(error.parameter or "", place)
-        message = error.message.removeprefix(f"{error.parameter}: ")
+        message = error.message.removeprefix(f"{nf_class.__name__}.{error.parameter}: ")
         expected = error.expected or None
         if missing:
             message, expected = (
