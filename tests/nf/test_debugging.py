@@ -60,7 +60,7 @@ def test_a_debugger_stops_in_the_users_lines(capsys, monkeypatch) -> None:
     monkeypatch.setattr("sys.breakpointhook", stop)
     run(Chain(nf()), ListInput([(1, FRAME)]), engine="reference")
     out = capsys.readouterr().out
-    assert "(20)on_packet()" in out
+    assert "(21)on_packet()" in out
     assert "-> breakpoint()" in out
     assert "<packet TCP 10.0.0.1:1024" in out
     assert "<Tested limit=10, total=0>" in out
