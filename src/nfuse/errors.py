@@ -24,7 +24,7 @@ class UserError(Exception):
             if str(frame.f_globals.get("__name__", "")).split(".")[0] not in _HIDDEN:
                 lines += traceback.format_tb(trace, 1)[0].rstrip("\n").splitlines()
             trace = trace.tb_next
-        return [*lines, f"{type(self).__name__}: {self}"]
+        return [*lines, *f"{type(self).__name__}: {self}".splitlines()]
 
 
 def shown(file: str) -> str:

@@ -152,7 +152,7 @@ def test_verify_as_json(capsys) -> None:
     documents = json.loads(out)
     assert code == 0
     assert [document["packets"] for document in documents] == [50, 50]
-    assert documents[0]["translated"] > 0
+    assert documents[0]["changed"] > 0
 
 
 def test_plan(capsys) -> None:
@@ -292,7 +292,7 @@ def test_plan_starts_the_nfs(capsys, tmp_path) -> None:
     for command in (["plan"], ["run", "-i", GEN], ["verify", "-i", GEN]):
         code, _, err = nfuse(capsys, command[0], str(tmp_path / "bad.yaml"), *command[1:])
         assert code == 2
-        assert "bad.yaml:3:5" in err
+        assert "bad.yaml:4:15" in err
         assert "ipfilter" in err
         assert "dorp" in err
 

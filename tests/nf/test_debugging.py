@@ -92,7 +92,10 @@ def test_a_function_named_print_is_the_users() -> None:
 @pytest.mark.parametrize(
     ("packet", "text"),
     [
-        (IP(src="10.0.0.1", dst="10.0.0.2") / UDP(sport=5, dport=53), "<packet UDP 10.0.0.1:5 > 10.0.0.2:53, 42 bytes>"),
+        (
+            IP(src="10.0.0.1", dst="10.0.0.2") / UDP(sport=5, dport=53),
+            "<packet UDP 10.0.0.1:5 > 10.0.0.2:53, 42 bytes>",
+        ),
         (
             IPv6(src="2001:db8::1", dst="::2") / TCP(sport=5, dport=80, flags=""),
             "<packet TCP [2001:db8::1]:5 > [::2]:80, 74 bytes, no flags>",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from typing import Any
 
 from nfuse.errors import UserError
 from nfuse.nf.errors import nearest
@@ -49,8 +50,14 @@ class ChainError(UserError):
         self.detail = detail
         super().__init__(self._text())
 
+    def at(self, **place: Any) -> ChainError:
+        """Return the same error at a place: ``file``, ``line``, ``column``, ``key``, ``source``."""
+        place = {"key": self.key, "detail": self.detail} | place
+        return ChainError(self.message, expected=self.expected, near=self.near, **place)
+
     def _text(self) -> str:
-        place = ":".join(str(part) for part in (self.file, self.line, self.column) if part is not None)
+        parts = (self.file, self.line, self.column) if self.file is not None else ()
+        place = ":".join(str(part) for part in parts if part is not None)
         key = f"{self.key}: " if self.key else ""
         lines = [f"{place}: {key}{self.message}" if place else f"{key}{self.message}"]
         if self.source is not None:

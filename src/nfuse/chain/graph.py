@@ -89,12 +89,16 @@ def as_graph(part: object) -> Graph:
 def as_class(value: object) -> Any:
     """Return a traffic class: an expression as it is, a text read as a pcap filter."""
     if isinstance(value, str):
-        from nfuse.flow.traffic import pcap_filter
+        from nfuse.flow.traffic import FilterError, pcap_filter
 
         try:
             return pcap_filter(value)
-        except ValueError as error:
-            raise ChainError(f"the filter {value!r} can't be read: {error}") from None
+        except FilterError as error:
+            raise ChainError(
+                f"the filter {value!r} can't be read: {error.problem}",
+                column=error.column,
+                detail=f"in the filter:\n  {value}\n  {' ' * (error.column - 1)}^",
+            ) from None
     if not hasattr(value, "matches"):
         raise ChainError(f"{value!r} is no traffic class", expected="an expression such as tcp & (dport == 80)")
     return value

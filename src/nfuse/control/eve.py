@@ -28,7 +28,7 @@ def events(chain: Chain, logs: NDArray[Any]) -> Iterator[dict[str, Any]]:
 
     ``nfuse.nf`` is the network function's name in the chain, ``nfuse.value`` what it logged beside the signature;
     ``nfuse.ns`` the exact time (ns since the epoch), as ``timestamp`` has microseconds only. ``alert.action`` is
-    ``blocked`` where the handler that alerts drops the packet or its flow too, ``allowed`` where it drops nothing; it is
+    ``blocked`` where the handler that alerts drops the packet or its flow too, ``allowed`` where it drops nothing, and
     left out where that depends on more than the alert does (:func:`nfuse.nf.alerts.alert_actions`).
     """
     infos = [analyse(type(node.nf)) for node in chain.nodes]

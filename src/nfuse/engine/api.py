@@ -7,6 +7,7 @@ every time and in every engine.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
@@ -14,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 if TYPE_CHECKING:
+    from nfuse.nf.instance import Instance
     from nfuse.port.burst import Burst
 
 COUNTERS: Final[tuple[str, ...]] = (
@@ -87,6 +89,9 @@ class Control:
 class Engine(Protocol):
     """One chain in execution. Made by ``engine_class(chain)``."""
 
+    instances: Sequence[Instance]
+    """The running NFs, in chain order."""
+
     @property
     def counters(self) -> dict[str, int]:
         """The counters named in :data:`COUNTERS`."""
@@ -141,6 +146,7 @@ class RunResult:
         failed: What ended the run early: an output that could not be written; "" if none.
         alerts: Number of log records.
         alerts_lost: Log records that were overwritten before they could be taken.
+        exceptions: The first exception of handlers with ``compiled = False``, by (NF name, line): "KeyError: 'a'".
     """
 
     engine: str
@@ -156,6 +162,7 @@ class RunResult:
     failed: str = ""
     alerts: int = 0
     alerts_lost: int = 0
+    exceptions: dict[tuple[str, int], str] = field(default_factory=dict)
 
     @property
     def conserved(self) -> bool:

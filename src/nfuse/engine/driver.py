@@ -245,6 +245,8 @@ def _result(name: str, chain: Chain, engine: Engine, stages: Stages, log: Log, s
         values = {node.name: engine.state(node.name) for node in chain.nodes}
     result = RunResult(name, counters, drops, engine.flows().copy(), values, log.records())
     result.alerts, result.alerts_lost = log.count, log.lost
+    for node, instance in zip(chain.nodes, engine.instances, strict=True):
+        result.exceptions |= {(node.name, line): text for line, text in instance.exceptions.items()}
     return result
 
 

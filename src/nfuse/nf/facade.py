@@ -142,8 +142,9 @@ class FlowFacade:
             parts += [f"{prefix}{slot}={getattr(block, slot)}" for slot in block._slots]
         made = record_of(self)
         if made.recorded:
-            fields = ("modifies", "drop", "reply", "encap", "decap", "run")
-            parts.append(f"records {', '.join(f'{f}={getattr(made, f)!r}' for f in fields if getattr(made, f)) or 'nothing'}")
+            kept = {name: getattr(made, name) for name in ("modifies", "drop", "reply", "encap", "decap", "run")}
+            actions = [f"{name}={value!r}" for name, value in kept.items() if value]
+            parts.append(f"records {', '.join(actions) or 'nothing'}")
         return f"<flow {', '.join(parts)}>" if parts else "<flow>"
 
     def forward(self) -> None:

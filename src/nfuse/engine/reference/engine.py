@@ -38,6 +38,7 @@ class ReferenceEngine:
         chain: The chain.
 
     Attributes:
+        instances: The running NFs.
         trace: If set to a dict, it is filled with, by descriptor index, the list of (NF name, frame after it).
     """
 
@@ -50,6 +51,7 @@ class ReferenceEngine:
         self._last_tick: list[int] = [0] * len(chain.nodes)
         self._log: list[np.void] = []
         self._places = [Place(node, chain, self._log) for node in chain.nodes]
+        self.instances = [place.instance for place in self._places]
         self._sessions = Sessions(
             chain.capacity, chain.two_sided, chain.timeouts.milliseconds(), self._count, self._ended
         )
