@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 
 import pytest
@@ -40,12 +39,9 @@ class Picky(NF):
 """
 
 
-@pytest.fixture
-def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
-    (tmp_path / "picky.py").write_text(OWN)
-    monkeypatch.chdir(tmp_path)
-    yield tmp_path
-    sys.modules.pop("picky", None)
+@pytest.fixture(autouse=True)
+def own(folder: Path) -> None:
+    (folder / "picky.py").write_text(OWN)
 
 
 def failure(text: str, name: str = "edge.yaml", engine: str = "reference") -> str:

@@ -26,12 +26,9 @@ class Cap(NF):
 """
 
 
-@pytest.fixture
-def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
-    (tmp_path / "own_nfs.py").write_text(OWN)
-    monkeypatch.chdir(tmp_path)
-    yield tmp_path
-    sys.modules.pop("own_nfs", None)
+@pytest.fixture(autouse=True)
+def own(folder: Path) -> None:
+    (folder / "own_nfs.py").write_text(OWN)
 
 
 def failure(folder: Path, text: str, name: str = "edge.py") -> str:

@@ -11,20 +11,11 @@ import time
 from pathlib import Path
 
 import pytest
-
-from nfuse.cli.main import main
+from tests.cli.calling import nfuse
 
 ROOT = Path(__file__).resolve().parents[2]
 CHAIN = str(ROOT / "examples" / "chain1.yaml")
 GEN = "gen:?flows=40&packets=600&seed=5&inside=10.0.0.0/16&outside=203.0.113.80/31&dport=80"
-
-
-def nfuse(capsys: pytest.CaptureFixture[str], *arguments: str) -> tuple[int, str, str]:
-    with pytest.raises(SystemExit) as caught:
-        main(list(arguments))
-    captured = capsys.readouterr()
-    assert isinstance(caught.value.code, int)
-    return caught.value.code, captured.out, captured.err
 
 
 @pytest.mark.parametrize("command", [[], ["run"], ["verify"], ["plan"], ["bench"], ["demo"]])

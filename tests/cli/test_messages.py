@@ -12,8 +12,7 @@ import time
 from pathlib import Path
 
 import pytest
-
-from nfuse.cli.main import main
+from tests.cli.calling import nfuse
 
 ROOT = Path(__file__).resolve().parents[2]
 CHAIN = str(ROOT / "examples" / "chain1.yaml")
@@ -45,14 +44,6 @@ class Ordinary(NF):
 
 chain = Chain(Ordinary())
 """
-
-
-def nfuse(capsys: pytest.CaptureFixture[str], *arguments: str) -> tuple[int, str, str]:
-    with pytest.raises(SystemExit) as caught:
-        main(list(arguments))
-    captured = capsys.readouterr()
-    assert isinstance(caught.value.code, int)
-    return caught.value.code, captured.out, captured.err
 
 
 @pytest.fixture
@@ -117,6 +108,11 @@ def test_exceptions_of_ordinary_python_are_shown(capsys, folder, engine) -> None
         (["run", CHAIN], ["nfuse: --input is missing", "  expected: a capture, or any input port: gen:?flows=1000"]),
         (["verify"], ["nfuse: CHAIN is missing", "  usage: nfuse verify [OPTIONS] CHAIN (see nfuse verify --help)"]),
         (["run", CHAIN, "-i", GEN, "--engine", "x"], ["nfuse: --engine: 'x' is not one of"]),
+        (["bench"], ["nfuse: WHAT is missing", "  expected: chain1"]),
+        (
+            ["bench", "chain1", "--flows", "1"],
+            ["nfuse: --flows: 1 does not fit", "  expected: a whole number, 8 or more"],
+        ),
         (["verfy"], ["nfuse: there is no command 'verfy'", "  did you mean 'verify'?"]),
         (["run", CHAIN, "-i"], ["nfuse: option '-i' requires an argument"]),
         (["run", CHAIN, "-i", GEN, "--reverse-out", "null:"], ["nfuse: --reverse-out needs --reverse-in"]),
@@ -130,6 +126,12 @@ def test_wrong_arguments_read_like_all_errors(capsys, arguments, lines) -> None:
         assert line.startswith(expected), err
     assert len(told) >= len(lines)
     assert "Error:" not in err
+
+
+def test_the_command_alone_shows_its_help(capsys) -> None:
+    _, out, err = nfuse(capsys)
+    assert (out + err).startswith("Usage: nfuse [OPTIONS] COMMAND")
+    assert "nfuse: " not in (out + err).splitlines()[0]
 
 
 def test_a_filter_is_shown_once_with_its_own_column(capsys) -> None:

@@ -41,7 +41,10 @@ def load_module(path: Path) -> ModuleType:
         with importable(path.parent):
             spec.loader.exec_module(module)
     except Exception as error:
-        raise explained(error, path.parent, path, module) from error
+        found = explained(error, path.parent, path, module)
+        if found is error:
+            raise
+        raise found from error
     return module
 
 
@@ -67,6 +70,8 @@ def import_module(name: str, folder: Path | None) -> ModuleType:
         ) from None
     except Exception as error:
         found = explained(error, folder)
+        if found is error:
+            raise
         if isinstance(found, ChainError) and found.file is None:
             found = ChainError(f"module {name!r} can't be imported: {found.message}", expected=found.expected)
         raise found from error

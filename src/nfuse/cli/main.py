@@ -86,7 +86,10 @@ def main(arguments: list[str] | None = None) -> None:
     except click.exceptions.Exit as exit_request:
         code = exit_request.exit_code
     except click.ClickException as error:
-        click.echo(f"nfuse: {usage_text(error)}", err=True)
+        if type(error).__name__ == "NoArgsIsHelpError":  # of click 8.2: `nfuse` alone shows its help
+            error.show()
+        else:
+            click.echo(f"nfuse: {usage_text(error)}", err=True)
         code = BAD_INPUT
     except (click.Abort, KeyboardInterrupt):
         click.echo("stopped", err=True)

@@ -20,6 +20,8 @@ def usage_text(error: click.ClickException) -> str:
 def _what(error: click.ClickException) -> str:
     if isinstance(error, click.MissingParameter) and error.param is not None:
         told = getattr(error.param, "help", None)
+        if isinstance(error.param.type, click.Choice):
+            told = ", ".join(map(str, error.param.type.choices))
         return f"{_spelt(error.param)} is missing" + (f"\n  expected: {told[:1].lower()}{told[1:]}" if told else "")
     if isinstance(error, click.BadParameter) and error.param is not None:
         if isinstance(error.param.type, click.IntRange):
@@ -33,7 +35,7 @@ def _what(error: click.ClickException) -> str:
 
 def _not_in_range(error: click.BadParameter, parameter: click.Parameter, kind: click.IntRange) -> str:
     given = re.match(r"'(.*)' is not a valid|(\S+) is not in", error.message)
-    bounds = f", {kind.min:g} or more" if kind.max is None else f" from {kind.min:g} to {kind.max:g}"
+    bounds = f", {kind.min} or more" if kind.max is None else f" from {kind.min} to {kind.max}"
     value = f"{given[1] or given[2]!s} " if given else ""
     return f"{_spelt(parameter)}: {value}does not fit\n  expected: a whole number{bounds}"
 

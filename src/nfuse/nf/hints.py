@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 def name_hint(function: Function, name: str) -> str:
     """Return what an unknown name may stand for: a parameter or State without ``self.``, a field without ``pkt.``."""
     unit = function.unit
-    spoken = {form.form: known for known, form in function.scope.items()}
+    spoken = {value.form: known for known, value in function.scope.items()}  # what it calls self, pkt and flow
     owners = {"self": [*unit.params, *unit.state.slots, *unit.methods(), "alert"]}
     if unit.own is not None:
         owners["flow"] = [*unit.sessions[unit.own].layout.slots, "initiator", *FLOW_METHODS]
