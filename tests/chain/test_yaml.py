@@ -217,6 +217,15 @@ def test_a_class_inside_a_function_can_not_be_written() -> None:
         ("chain:\n  - no_such_module_anywhere:Thing", 2, 5, ["no module"]),
         (f"chain:\n  - {HERE}:Typd", 2, 5, ["did you mean 'Typed'"]),
         (f"chain:\n  - {HERE}:typed", 2, 5, ["no network function"]),
+        ("chain:\n  - Monitor\n    - IPFilter", 2, 5, ["'Monitor - IPFilter' is no name", "same column"]),
+        ("chain:\n  - Monitor\n\t- IPFilter", 3, 1, ["a tab", "spaces"]),
+        ("chain:\n  -\tMonitor", 2, 4, ["a tab", "spaces"]),
+        ("chain:\n  - 'a\tb': [}", 2, None, ["not YAML: "]),
+        ("chain:\n  - Monitor: {}\n    name: a\n  - Monitor: {}\n    name: a", 5, 11, ["two", "named 'a'"]),
+        ("chain: [Monitor]\nsettings:\n  two_sided: true\n  inputs: [x]", 4, 11, ["names one input"]),
+        (f"chain:\n  - branch:\n      - when: tcp and dst prt 80\n        chain: [{TYPED}]", 3, 27, ["mean port?"]),
+        (f"chain:\n  - branch:\n      - when: 'tcp prot 80'\n        chain: [{TYPED}]", 3, 20, ["mean proto?"]),
+        ("chain: [Monitor]\nsettings:\n  direction: >\n    tcp and dst\n    prt 80", 3, 14, ["in the filter:"]),
     ],
 )
 def test_mistakes_are_pointed_at(text: str, line: int, column: int | None, parts: list[str]) -> None:
@@ -266,7 +275,7 @@ def test_wrong_python_files(tmp_path: Path) -> None:
         load_chain(tmp_path / "a.py")
     with pytest.raises(ChainError, match=r"b\.py:1.*not Python"):
         load_chain(tmp_path / "b.py")
-    with pytest.raises(ChainError, match=r"c\.py:2: ZeroDivisionError"):
+    with pytest.raises(ChainError, match=r"c\.py:2:5: ZeroDivisionError"):
         load_chain(tmp_path / "c.py")
     with pytest.raises(ChainError, match="not a text file"):
         load_chain(tmp_path / "d.yaml")

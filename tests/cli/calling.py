@@ -11,14 +11,15 @@ from nfuse.cli.main import main
 Call = Callable[..., tuple[int, str, str]]
 
 
+def nfuse(capsys: pytest.CaptureFixture[str], *arguments: object) -> tuple[int, str, str]:
+    """Run a command; return its exit code, standard output and standard error."""
+    with pytest.raises(SystemExit) as caught:
+        main([str(argument) for argument in arguments])
+    captured = capsys.readouterr()
+    assert isinstance(caught.value.code, int)
+    return caught.value.code, captured.out, captured.err
+
+
 def calling(capsys: pytest.CaptureFixture[str]) -> Call:
     """Return a function that runs ``nfuse ARGUMENTS`` and gives its exit code, standard output and standard error."""
-
-    def nfuse(*arguments: object) -> tuple[int, str, str]:
-        with pytest.raises(SystemExit) as caught:
-            main([str(argument) for argument in arguments])
-        captured = capsys.readouterr()
-        assert isinstance(caught.value.code, int)
-        return caught.value.code, captured.out, captured.err
-
-    return nfuse
+    return lambda *arguments: nfuse(capsys, *arguments)

@@ -11,20 +11,11 @@ import time
 from pathlib import Path
 
 import pytest
-
-from nfuse.cli.main import main
+from tests.cli.calling import nfuse
 
 ROOT = Path(__file__).resolve().parents[2]
 CHAIN = str(ROOT / "examples" / "chain1.yaml")
 GEN = "gen:?flows=40&packets=600&seed=5&inside=10.0.0.0/16&outside=203.0.113.80/31&dport=80"
-
-
-def nfuse(capsys: pytest.CaptureFixture[str], *arguments: str) -> tuple[int, str, str]:
-    with pytest.raises(SystemExit) as caught:
-        main(list(arguments))
-    captured = capsys.readouterr()
-    assert isinstance(caught.value.code, int)
-    return caught.value.code, captured.out, captured.err
 
 
 @pytest.mark.parametrize("command", [[], ["run"], ["verify"], ["plan"], ["check"], ["bench"], ["demo"]])
@@ -152,7 +143,7 @@ def test_verify_as_json(capsys) -> None:
     documents = json.loads(out)
     assert code == 0
     assert [document["packets"] for document in documents] == [50, 50]
-    assert documents[0]["translated"] > 0
+    assert documents[0]["changed"] > 0
 
 
 def test_alerts_are_eve_json(capsys, tmp_path) -> None:
@@ -270,7 +261,7 @@ def test_plan_starts_the_nfs(capsys, tmp_path) -> None:
     for command in (["plan"], ["run", "-i", GEN], ["verify", "-i", GEN]):
         code, _, err = nfuse(capsys, command[0], str(tmp_path / "bad.yaml"), *command[1:])
         assert code == 2
-        assert "bad.yaml:3:5" in err
+        assert "bad.yaml:4:15" in err
         assert "ipfilter" in err
         assert "dorp" in err
 

@@ -59,6 +59,25 @@ def test_an_event(engine: str) -> None:
     }
 
 
+class Guard(NF):
+    """Alerts and drops; alerts and drops now and then."""
+
+    def on_flow(self, pkt, flow):
+        self.alert("long", pkt.len)
+        if pkt.payload_len > 0:
+            self.alert("with data", pkt.len)
+            flow.drop("data")
+
+
+@pytest.mark.parametrize("engine", list(ENGINES))
+def test_the_action_is_what_the_handler_does(engine: str) -> None:
+    chain = Chain(Guard())
+    frames = [f.udp("10.0.0.1", 5, "10.0.0.2", 53), f.udp("10.0.0.1", 6, "10.0.0.2", 53, b"data")]
+    result = run(chain, ListInput([(START, frame) for frame in frames]), None, engine)
+    found = [(event["alert"]["signature"], event["alert"].get("action")) for event in events(chain, result.logs)]
+    assert found == [("long", None), ("long", None), ("with data", "blocked")]
+
+
 def test_ipv6_and_protocols() -> None:
     a, b = "2001:db8::1", "2001:db8:1::5"
     frames = [

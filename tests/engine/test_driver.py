@@ -214,7 +214,7 @@ class Picky(NF):
 
 @pytest.mark.parametrize("engine", ["reference", "fused"])
 def test_what_an_nf_says_at_its_start_has_its_name_and_place(engine):
-    with pytest.raises(ChainError, match=r"^second \(Picky\) can't start: limit is over 5$"):
+    with pytest.raises(ChainError, match=r"test_driver\.py:\d+: second \(Picky\) can't start: limit is over 5\n"):
         run(Chain(Picky() >> Picky(limit=6).named("second")), ListInput([u()]), None, engine)
     chain = from_yaml(f"chain:\n  - {__name__}:Picky\n  - {__name__}:Picky: {{limit: 7}}\n", "edge.yaml")
     with pytest.raises(ChainError) as caught:

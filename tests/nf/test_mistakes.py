@@ -6,12 +6,16 @@ import pytest
 from tests.nf.both import nf_class
 
 from nfuse.nf.compile import analyse
-from nfuse.nf.errors import CompileError
+from nfuse.nf.errors import CompileError, NFWarning
 
 TEMPLATE = """
 import os
 TABLE = []
 LIMIT = 1.5
+PORTS = [80, 443]
+NAMES = ("http",)
+NUMBERS = (1, 2)
+MANY = tuple(range(257))
 
 def forever(n):
     return forever(n - 1)
@@ -114,7 +118,20 @@ MISTAKES = [
     ("flow.port = flow.prt", "did you mean `port`"),
     ("self.cuont = 1", "did you mean `count`"),
     ("x = self.limt", "did you mean `limit`"),
-    ("x = cuont", "unknown name"),
+    ("x = cuont", "did you mean `self.count`?"),
+    ("x = limit", "did you mean `self.limit`?"),
+    ("x = prot", "did you mean `flow.port`?"),
+    ("x = paylod", "did you mean `pkt.payload`?"),
+    ("x = tcp.syn", "`pkt.tcp.syn`"),
+    ("if tcp: pass", "`pkt.tcp`"),
+    ("if dport == 80: pass", "`pkt.dport`"),
+    ("if pkt.dport in PORTS: pass", "which may change while the chain runs"),
+    ("if pkt.dport in NAMES: pass", "expected an integer, found a text"),
+    ("if pkt.ip.src in NUMBERS: pass", "expected an address"),
+    ("if pkt.dport in MANY: pass", "HashMap"),
+    ("if pkt.dport in os: pass", "can't look into"),
+    ("flow.port = pkt.len % 0", "always divides by zero"),
+    ("flow.port //= 0", "always divides by zero"),
     ("x = pkt.tcp.sin", "did you mean `syn`"),
     ("x = pkt.ttl", "pkt.ip.ttl"),
     ("x = pkt.tpc.syn", "did you mean `tcp`"),
@@ -125,7 +142,6 @@ MISTAKES = [
     ("TABLE.append(1)", "class State"),
     ("x = os.getpid()", "can't be"),
     ("x = os.getpidd()", "did you mean `getpid`"),
-    ("print(1)", "self.alert"),
     ("x = float(1)", "use integers"),
     ("x = len(flow.port)", "no length"),
     ("x = range(3)", "loop"),
@@ -154,7 +170,7 @@ MISTAKES = [
     ("flow.drop('x')", "@event"),
     ("flow.modify(ip_src=self.six)", "@event"),
     ("self.helper(flow)", "@event"),
-    ("pkt.drop()", "needs `reason`"),
+    ("pkt.drop()", 'write it as `pkt.drop("too long")`'),
     ("pkt.drop('a' 'b', 'c')", "at most 1"),
     ("pkt.drop(self.label)", "can't be read"),
     ("pkt.drop(f'{flow.port}')", "literal"),
@@ -178,7 +194,7 @@ MISTAKES = [
     ("self.free[0] = 1", "Array"),
     ("x = self.table[1:2]", "slices"),
     ("self.where[3] = 1", "expected an address"),
-    ("self.where.put(pkt.ip.src)", "needs `value`"),
+    ("self.where.put(pkt.ip.src)", "write it as `self.where.put(key, value)`"),
     ("forever(3)", "calls itself"),
     ("x = self.nothing(3)", "nothing can't be kept"),
     ("x = two()", "missing a required argument"),
@@ -203,6 +219,7 @@ def test_on_packet(statement, expected):
         ("on_flow", "pkt.ip.ttl = 3", "flow.modify(ip_ttl=...)"),
         ("on_flow", "flow.modify(ip_scr=self.six)", "did you mean `ip_src`"),
         ("on_flow", "flow.modify(ip_src=4)", "expected an address"),
+        ("on_flow", "flow.modify(ip_src='1.2.3.4')", "make it a parameter: `to: IPv4Address = '1.2.3.4'`"),
         ("on_flow", "flow.modify(sport=pkt.ip.src)", "expected an integer"),
         ("on_flow", "flow.modify(self.six)", "takes names"),
         ("on_flow", "flow.modify()", "needs a field"),
@@ -259,7 +276,7 @@ def test_known_family():
         ("session = (tcp.syn,)", "not the same"),
         ("session = ('ip.src',)", "no field of a session key"),
         ("def on_tick(self, elapsed): pass", "needs `tick`"),
-        ("traffic = 'tcp'", "no traffic class"),
+        ("traffic = 80", "no traffic class"),
         ("tick = -1\n    def on_tick(self, elapsed):\n        pass", "no time"),
         ("tick = 'soon'\n    def on_tick(self, elapsed):\n        pass", "no time"),
         ("tick = float('inf')\n    def on_tick(self, elapsed):\n        pass", "no time"),
@@ -281,6 +298,42 @@ def test_declarations(source, expected):
     text = str(caught.value)
     assert expected in text, text
     assert text.count("\n") <= 3
+
+
+@pytest.mark.parametrize(
+    ("source", "expected"),
+    [
+        ("    n: u8 = 300", ":3:5: error: Tested.n: 300 is not valid (its default)"),
+        ("    n: u23 = 3", "did you mean `u32`?"),
+        ("    n: Ringe[u8]", "did you mean `Ring`?"),
+        ("    traffic = 'tcp and dst prt 80'", "did you mean port?"),
+    ],
+)
+def test_at_the_definition(source, expected):
+    with pytest.raises(CompileError) as caught:
+        nf_class(f"from __future__ import annotations\nclass Tested(NF):\n{source}\n")
+    assert expected in str(caught.value)
+
+
+def test_an_init_that_is_not_the_base_class_s():
+    from nfuse import Chain
+
+    source = "class Tested(NF):\n    limit: u32 = 3\n    def __init__(self):\n        self.count = 0\n"
+    for build in (Chain, lambda nf: nf >> nf):
+        with pytest.raises(CompileError, match=r"(?s):3:9: error: Tested.__init__ replaces .*class State"):
+            build(nf_class(source)())
+
+
+def test_an_init_that_calls_the_base_class_s():
+    from nfuse import Chain
+
+    source = "class Tested(NF):\n    a: u8\n    def __init__(self, text):\n        super().__init__(a=int(text))\n"
+    assert Chain(nf_class(source)("7")).nodes[0].nf.a == 7
+
+
+def test_an_nf_without_handlers_is_warned_of():
+    with pytest.warns(NFWarning, match=r":2: Tested has no handler: packets pass it unchanged"):
+        analyse(nf_class("\nclass Tested(NF):\n    limit: u32 = 3\n    def on_start(self): pass\n"))
 
 
 def test_and_instead_of_ampersand():

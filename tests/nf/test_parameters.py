@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from tests.nf.both import nf_class
 
+from nfuse.nf.errors import CompileError
 from nfuse.nf.parameters import REQUIRED, ParameterError, convert, plain
 from nfuse.nf.types import Mac, PortRange, Prefix
 
@@ -86,8 +87,27 @@ def test_refused(given, name, text):
 
 
 def test_a_wrong_default_is_the_authors_mistake():
-    with pytest.raises(ParameterError, match="its default"):
+    with pytest.raises(CompileError, match="its default"):
         nf_class("class Tested(NF):\n    n: u8 = 300\n")
+
+
+def test_a_message_names_the_class():
+    with pytest.raises(ParameterError, match=r"^Tested\.number: 'ten' is not valid; expected an integer"):
+        ANY(number="ten")
+
+
+@pytest.mark.parametrize(
+    ("source", "values", "expected"),
+    [
+        ("number: u8", (5,), "Tested takes its parameters by name; expected Tested(number=5)"),
+        ("number: u8\n    b: u8 = 1", (5, 6), "expected Tested(number=5, b=6)"),
+        ("pass", (5,), "expected Tested(): it has none"),
+    ],
+)
+def test_values_without_names(source, values, expected):
+    with pytest.raises(ParameterError) as caught:
+        nf_class(f"class Tested(NF):\n    {source}\n")(*values)
+    assert expected in str(caught.value)
 
 
 def test_inheritance():

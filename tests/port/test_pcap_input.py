@@ -169,7 +169,7 @@ def test_what_is_no_capture(tmp_path: Path, data: bytes, message: str) -> None:
 
 
 def test_files_that_cannot_be_opened(tmp_path: Path) -> None:
-    with pytest.raises(PortError, match=r"none\.pcap: can't be opened: No such file"):
+    with pytest.raises(PortError, match=r"none\.pcap: there is no such file"):
         open_input(str(tmp_path / "none.pcap"))
     with pytest.raises(PortError, match="is a folder"):
         open_input(str(tmp_path))
@@ -223,3 +223,26 @@ def test_stamps_may_run_backwards_and_jump(tmp_path: Path) -> None:
     year = 31_536_000 * 10**9
     records = [(ts, b"x", 1) for ts in (year, 0, 50 * year, 2000, 1000)]
     assert drain(open_input(write(tmp_path / "a.pcap", pcap(records)))) == records
+
+
+@pytest.mark.parametrize("name", ["eth0", "lo", "enp3s0", "wlan1"])
+def test_interfaces_are_not_captures(name: str) -> None:
+    with pytest.raises(
+        PortError, match=rf"{name} is a network interface.*live ports are not there yet(?s:.*)tcpdump -i {name}"
+    ):
+        open_input(name)
+
+
+def test_a_missing_capture_names_the_nearest(tmp_path: Path) -> None:
+    for name in ("trace.pcap.gz", "trace.py"):
+        (tmp_path / name).touch()
+    with pytest.raises(PortError, match=r"there is no such file\n  did you mean '.*/trace\.pcap\.gz'\?"):
+        open_input(str(tmp_path / "trace.pcp"))
+    with pytest.raises(PortError, match=r"there is no such file$"):
+        open_input(str(tmp_path / "other" / "trace.pcap"))
+
+
+def test_nothing_on_standard_input() -> None:
+    script = "from nfuse.port.registry import open_input; open_input('-')"
+    done = subprocess.run([sys.executable, "-c", script], stdin=subprocess.DEVNULL, capture_output=True, text=True)
+    assert "CaptureError: standard input: is empty" in done.stderr

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import re
+from typing import Any
+
+from nfuse.errors import UserError
 from nfuse.nf.errors import nearest
 
 __all__ = ["ChainError", "nearest"]
 
 
-class ChainError(Exception):
+class ChainError(UserError):
     """A chain, or a chain file, that can't be used.
 
     Args:
@@ -19,6 +23,7 @@ class ChainError(Exception):
         expected: What would be right.
         near: The valid name nearest to the wrong one.
         source: The line's text, to point into.
+        detail: Further lines, shown below it: where in a filter, where in an NF's source.
     """
 
     def __init__(
@@ -32,6 +37,7 @@ class ChainError(Exception):
         expected: str | None = None,
         near: str | None = None,
         source: str | None = None,
+        detail: str = "",
     ) -> None:
         self.message = message
         self.file = file
@@ -41,14 +47,24 @@ class ChainError(Exception):
         self.expected = expected
         self.near = near
         self.source = source
+        self.detail = detail
         super().__init__(self._text())
 
+    def at(self, **place: Any) -> ChainError:
+        """Return the same error at a place: ``file``, ``line``, ``column``, ``key``, ``source``."""
+        place = {"key": self.key, "detail": self.detail} | place
+        return ChainError(self.message, expected=self.expected, near=self.near, **place)
+
     def _text(self) -> str:
-        place = ":".join(str(part) for part in (self.file, self.line, self.column) if part is not None)
+        parts = (self.file, self.line, self.column) if self.file is not None else ()
+        place = ":".join(str(part) for part in parts if part is not None)
         key = f"{self.key}: " if self.key else ""
         lines = [f"{place}: {key}{self.message}" if place else f"{key}{self.message}"]
-        if self.source is not None and self.column is not None:
-            lines += [f"    {self.source}", f"    {' ' * (self.column - 1)}^"]
+        if self.source is not None:
+            lines.append(f"    {self.source}")
+            if self.column is not None:
+                lines.append("    " + re.sub(r"[^\t]", " ", self.source[: self.column - 1]) + "^")
+        lines += [f"  {line}" for line in self.detail.splitlines()]
         if self.expected:
             lines.append(f"  expected: {self.expected}")
         if self.near:

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from nfuse.chain.errors import ChainError
-from nfuse.nf.base import NF
+from nfuse.nf.base import NF, check_made
 
 
 @dataclass(frozen=True)
@@ -72,7 +72,10 @@ def as_graph(part: object) -> Graph:
     match part:
         case Graph():
             return part
-        case NF() | Branch():
+        case NF():
+            check_made(part)
+            return Graph((part,))
+        case Branch():
             return Graph((part,))
         case None:
             return Graph()
@@ -86,12 +89,16 @@ def as_graph(part: object) -> Graph:
 def as_class(value: object) -> Any:
     """Return a traffic class: an expression as it is, a text read as a pcap filter."""
     if isinstance(value, str):
-        from nfuse.flow.traffic import pcap_filter
+        from nfuse.flow.traffic import FilterError, pcap_filter
 
         try:
             return pcap_filter(value)
-        except ValueError as error:
-            raise ChainError(f"the filter {value!r} can't be read: {error}") from None
+        except FilterError as error:
+            raise ChainError(
+                f"the filter {value!r} can't be read: {error.problem}",
+                column=error.column,
+                detail=f"in the filter:\n  {value}\n  {' ' * (error.column - 1)}^",
+            ) from None
     if not hasattr(value, "matches"):
         raise ChainError(f"{value!r} is no traffic class", expected="an expression such as tcp & (dport == 80)")
     return value

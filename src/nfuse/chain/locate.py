@@ -6,16 +6,13 @@ The library's names come first: installing a package never changes what a chain 
 
 from __future__ import annotations
 
-import contextlib
-import importlib
-import importlib.util
 import sys
-from collections.abc import Iterator
 from pathlib import Path
-from types import ModuleType
 
 from nfuse.chain.errors import ChainError, nearest
+from nfuse.chain.modules import import_module
 from nfuse.chain.packages import GROUP, Offer, offers
+from nfuse.errors import UserError
 from nfuse.nf.base import NF
 
 
@@ -40,10 +37,16 @@ def find_class(reference: str, folder: Path | None = None) -> type[NF]:
     if ":" not in reference:
         return _by_name(reference)
     module_name, _, class_name = reference.partition(":")
-    module = _import(module_name, folder)
+    module = import_module(module_name, folder)
     found: object = module
     for part in class_name.split("."):
         if not hasattr(found, part):
+            hidden = (folder or Path()) / f"{module_name}.py"
+            if module_name in sys.stdlib_module_names and hidden.is_file():
+                raise ChainError(
+                    f"{module_name!r} is a module of Python's own: it hides {hidden.name}",
+                    expected="another name for the file",
+                )
             classes = [
                 name for name, value in vars(module).items() if isinstance(value, type) and issubclass(value, NF)
             ]
@@ -75,7 +78,7 @@ def load_offer(offer: Offer) -> type[NF]:
             near=error.near,
         ) from error
     except Exception as error:
-        if not _is_own(error):
+        if not isinstance(error, UserError):
             raise
         raise ChainError(f"{offer.name!r} of the installed package {offer.origin} can't be used: {error}") from error
 
@@ -93,6 +96,12 @@ def _by_name(name: str) -> type[NF]:
         )
     if found:
         return load_offer(found[0])
+    if " - " in name:
+        raise ChainError(
+            f"{name!r} is no name",
+            expected="each network function on a line of its own, all dashes in the same column "
+            "(is a dash indented deeper than the one above it?)",
+        )
     names = sorted({*known, *(offer.name for offer in offered)})
     raise ChainError(
         f"unknown network function {name!r}",
@@ -122,90 +131,3 @@ def reference_to(nf_class: type[NF]) -> str:
             raise ChainError(f"{nf_class.__name__} is defined interactively: a chain file can't name it")
         module = Path(main).stem
     return f"{module}:{nf_class.__qualname__}"
-
-
-def load_module(path: Path) -> ModuleType:
-    """Execute a Python file as a module under its own stem, with its folder importable meanwhile.
-
-    Raises:
-        ChainError: The file raises, or is no Python. Errors that speak of a chain or of a network function's source
-            pass through unchanged.
-    """
-    name = path.stem
-    other = sys.modules.get(name)
-    if other is not None and getattr(other, "__file__", None) != str(path):
-        name = f"{name}_{abs(hash(str(path))):x}"
-    spec = importlib.util.spec_from_file_location(name, path)
-    if spec is None or spec.loader is None:
-        raise ChainError("this is no Python file", file=str(path), expected="a .py or .yaml file")
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[name] = module
-    try:
-        with _importable(path.parent):
-            spec.loader.exec_module(module)
-    except SyntaxError as error:
-        raise ChainError(
-            f"not Python: {error.msg}",
-            file=str(error.filename or path),
-            line=error.lineno,
-            column=error.offset,
-            source=(error.text or "").rstrip("\n"),
-        ) from None
-    except ChainError:
-        raise
-    except Exception as error:
-        if _is_own(error):
-            raise
-        line = _line_in(error, path)
-        raise ChainError(f"{type(error).__name__}: {error}", file=str(path), line=line) from error
-    return module
-
-
-def _import(name: str, folder: Path | None) -> ModuleType:
-    main = sys.modules.get("__main__")
-    main_file = getattr(main, "__file__", None)
-    if main is not None and main_file is not None and Path(main_file).stem == name and name not in sys.modules:
-        return main
-    try:
-        with _importable(folder):
-            return importlib.import_module(name)
-    except ModuleNotFoundError as error:
-        if error.name is not None and error.name != name.split(".")[0] and error.name != name:
-            raise ChainError(f"module {name!r} needs {error.name!r}, which is not installed") from error
-        near = nearest(name, [path.stem for path in (folder or Path()).glob("*.py")])
-        raise ChainError(
-            f"there is no module {name!r}", expected="an installed module, or a file beside the chain file", near=near
-        ) from None
-    except Exception as error:
-        if _is_own(error):
-            raise
-        raise ChainError(f"module {name!r} can't be imported: {type(error).__name__}: {error}") from error
-
-
-@contextlib.contextmanager
-def _importable(folder: Path | None) -> Iterator[None]:
-    if folder is None:
-        yield
-        return
-    entry = str(folder.resolve())
-    sys.path.insert(0, entry)
-    importlib.invalidate_caches()
-    try:
-        yield
-    finally:
-        with contextlib.suppress(ValueError):
-            sys.path.remove(entry)
-
-
-def _is_own(error: Exception) -> bool:
-    """Whether an error is one of nfuse's own, whose message already says where and what."""
-    return type(error).__module__.split(".")[0] == "nfuse"
-
-
-def _line_in(error: Exception, path: Path) -> int | None:
-    line, trace = None, error.__traceback__
-    while trace is not None:
-        if trace.tb_frame.f_code.co_filename == str(path):
-            line = trace.tb_lineno
-        trace = trace.tb_next
-    return line

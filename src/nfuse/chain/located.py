@@ -73,6 +73,19 @@ class Located:
             source=source,
         )
 
+    def at(self, error: ChainError) -> ChainError:
+        """Return an error that has no place yet, as one that points here."""
+        here = self.error("")
+        return error.at(file=here.file, line=here.line, column=here.column, key=here.key, source=here.source)
+
+    def inside(self, error: ChainError, text: str) -> ChainError:
+        """Return an error that knows its column in a text, as one that points into the text where it stands here."""
+        found = self.at(error)
+        at = found.source.find(text, (found.column or 1) - 1) if found.source else -1
+        if error.column is None or at < 0:
+            return found
+        return found.at(file=found.file, line=found.line, column=at + error.column, source=found.source, detail="")
+
     def kind(self) -> str:
         """Return in words what stands here."""
         if self.is_mapping:
@@ -140,15 +153,19 @@ def parse(text: str, file: str) -> Located:
     try:
         node = yaml.compose(text, Loader=_Loader)
     except yaml.YAMLError as error:
-        mark = getattr(error, "problem_mark", None) or getattr(error, "context_mark", None)
-        line = mark.line if mark else 0
-        raise ChainError(
-            f"not YAML: {getattr(error, 'problem', None) or error}",
-            file=file,
-            line=line + 1,
-            column=mark.column + 1 if mark else 1,
-            source=lines[line] if line < len(lines) else None,
-        ) from None
+        raise _no_yaml(error, file, lines) from None
     if node is None:
         raise ChainError("the file is empty", file=file, line=1, column=1, expected="a chain (chain: [...])")
     return Located(node, file, lines)
+
+
+def _no_yaml(error: yaml.YAMLError, file: str, lines: list[str]) -> ChainError:
+    mark = getattr(error, "problem_mark", None) or getattr(error, "context_mark", None)
+    line, column = (mark.line, mark.column) if mark else (0, 0)
+    text = lines[line] if line < len(lines) else None
+    message, expected = f"not YAML: {getattr(error, 'problem', None) or error}", None
+    indent = "" if text is None else text[: len(text) - len(text.lstrip())]
+    if "\t" in indent or (text or "")[column : column + 1] == "\t":
+        message, expected = "not YAML: a tab", "spaces: YAML is indented with spaces only"
+        column = indent.index("\t") if "\t" in indent else column
+    return ChainError(message, file=file, line=line + 1, column=column + 1, source=text, expected=expected)

@@ -7,7 +7,7 @@ from typing import Any
 
 from nfuse.chain.errors import nearest
 from nfuse.chain.located import Located
-from nfuse.nf.base import NF
+from nfuse.nf.base import NF, check_made
 from nfuse.nf.parameters import REQUIRED, ParameterError, plain
 
 
@@ -39,11 +39,14 @@ def make(nf_class: type[NF], value: Located | None, place: Located, folder: Path
             if nf_class.parameters[key].is_path and isinstance(given[key], str) and folder is not None:
                 given[key] = str(folder.resolve() / given[key])
     try:
-        return nf_class(**given)
+        made = nf_class(**given)
+        check_made(made)
+        object.__setattr__(made, "_places", places)
+        return made
     except ParameterError as error:
         missing = error.parameter is not None and error.parameter not in given
         where = places.get(error.parameter or "", place)
-        message = error.message.removeprefix(f"{error.parameter}: ")
+        message = error.message.removeprefix(f"{nf_class.__name__}.{error.parameter}: ")
         expected = error.expected or None
         if missing:
             message, expected = (

@@ -145,10 +145,16 @@ class Chain:
         nodes: list[Node] = []
         branches: list[tuple[Any, ...]] = []
         seen: set[int] = set()
-        given = [nf.name for nf in self.graph.walk() if nf.name]
-        for name in given:
-            if given.count(name) > 1:
-                raise ChainError(f"two network functions are named {name!r}", expected="a name of its own for each")
+        given: list[str] = []
+        for nf in self.graph.walk():
+            if nf.name in given:
+                error = ChainError(
+                    f"two network functions are named {nf.name!r}", expected="a name of its own for each"
+                )
+                where = nf.__dict__.get("_name_place")
+                raise error if where is None else where.at(error)
+            if nf.name:
+                given.append(nf.name)
         taken = set(given) | {"chain"}  # "chain" is what drops by the chain itself are counted under
 
         def fresh(nf: NF) -> str:

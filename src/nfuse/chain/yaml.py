@@ -13,10 +13,12 @@ import yaml
 
 from nfuse.chain.errors import ChainError, nearest
 from nfuse.chain.graph import Alternative, Branch, Graph, as_class, constant
-from nfuse.chain.locate import find_class, load_module, reference_to
+from nfuse.chain.locate import find_class, reference_to
 from nfuse.chain.located import Located, parse
+from nfuse.chain.modules import load_module
 from nfuse.chain.parameters import make, parameter_values
 from nfuse.chain.spec import SETTINGS, Chain, Timeouts, valid_name
+from nfuse.errors import shown
 from nfuse.nf.base import NF
 
 KEYS = ("name", "chain", "settings")
@@ -36,11 +38,14 @@ def load_chain(path: str | Path) -> Chain:
     if path.suffix != ".py":
         return from_yaml(text, file=str(path), folder=path.parent)
     module = load_module(path.resolve())
-    if not hasattr(module, "chain"):
-        raise ChainError("the file defines no chain", file=str(path), expected="a variable: chain = Chain(...)")
-    chain = module.chain if isinstance(module.chain, Chain) else Chain(module.chain)
-    if not chain.nodes:
-        raise ChainError(EMPTY, file=str(path), expected="at least one network function")
+    try:
+        if not hasattr(module, "chain"):
+            raise _no_chain(vars(module))
+        chain = module.chain if isinstance(module.chain, Chain) else Chain(module.chain)
+        if not chain.nodes:
+            raise ChainError(EMPTY, expected="at least one network function")
+    except ChainError as error:
+        raise error.at(file=shown(str(path))) from None
     return chain
 
 
@@ -60,6 +65,18 @@ def read_chain_file(path: Path) -> str:
         raise ChainError("not a text file", file=str(path), expected="a chain file (.yaml or .py)") from None
     except OSError as error:
         raise ChainError(f"can't be read: {error.strerror}", file=str(path)) from None
+
+
+def _no_chain(names: dict[str, Any]) -> ChainError:
+    """Tell that a file has no ``chain``, and what in it could be one."""
+    for name, value in names.items():
+        if isinstance(value, Chain | Graph | NF):
+            return ChainError("the file defines no chain", expected=f"the variable `{name}` under the name `chain`")
+    classes = [
+        name for name, value in names.items() if isinstance(value, type) and value.__module__ == names["__name__"]
+    ]
+    example = f"{classes[0]}(...)" if classes else "..."
+    return ChainError("the file defines no chain", expected=f"a variable: chain = Chain({example})")
 
 
 # ---------------------------------------------------------------------------------------------------------- reading
@@ -85,6 +102,7 @@ def chain_of(document: Located, folder: Path | None) -> Chain:
         return _guarded(document, lambda: Chain(_whole_graph(document, folder)))
     graph: Graph | None = None
     settings: dict[str, Any] = {}
+    places: dict[str, Located] = {}
     for key, place, value in document.items():
         if key == "chain":
             graph = _whole_graph(value, folder)
@@ -92,11 +110,17 @@ def chain_of(document: Located, folder: Path | None) -> Chain:
             settings["name"] = str(value.value())
         elif key == "settings":
             settings.update(_settings(value))
+            places = {name: one for name, _, one in value.items()}
         else:
             raise place.error(f"unknown key {key!r}", expected=", ".join(KEYS), near=nearest(key, KEYS))
     if graph is None:
         raise document.error("there is no chain in the file", expected="chain: [...]")
-    return _guarded(document, lambda: Chain(graph, **settings))
+    try:
+        return Chain(graph, **settings)
+    except ChainError as error:
+        if error.line is not None:
+            raise
+        raise places.get(error.key or "", document).at(error) from None
 
 
 def _guarded(place: Located, build: Any) -> Any:
@@ -106,8 +130,7 @@ def _guarded(place: Located, build: Any) -> Any:
     except ChainError as error:
         if error.line is not None:
             raise
-        located = place.error(error.message, error.expected, error.near)
-        raise located from None
+        raise place.at(error) from None
 
 
 def _whole_graph(place: Located, folder: Path | None) -> Graph:
@@ -153,7 +176,9 @@ def _part(place: Located, folder: Path | None, depth: int) -> NF | Branch:
     name = given.value()
     if not isinstance(name, str) or not valid_name(name):
         raise given.error(f"{given.kind()} is no name", expected="letters, digits, _, -, . (a letter first)")
-    return nf.named(name)
+    named = nf.named(name)
+    object.__setattr__(named, "_name_place", given)
+    return named
 
 
 def _placed(nf: NF, place: Located, values: Located | None) -> NF:
@@ -199,7 +224,7 @@ def _expression(place: Located) -> Any:
     try:
         return as_class(text)
     except ChainError as error:
-        raise place.error(error.message, error.expected, error.near) from None
+        raise place.inside(error, text) from None
     except (ValueError, TypeError) as error:
         raise place.error(str(error), expected="a pcap filter such as: tcp and dst port 80") from None
 

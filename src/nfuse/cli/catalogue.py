@@ -80,7 +80,7 @@ def find(reference: str) -> tuple[type[NF], str]:
 
 def _in_file(path: Path, class_name: str) -> type[NF]:
     from nfuse.chain.errors import ChainError, nearest
-    from nfuse.chain.locate import load_module
+    from nfuse.chain.modules import load_module
     from nfuse.nf.base import NF
 
     if not path.is_file():

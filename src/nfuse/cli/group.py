@@ -20,4 +20,4 @@ class NearestGroup(click.Group):
             near = nearest(args[0], self.list_commands(context)) if args else None
             if near is None:
                 raise
-            context.fail(f"No such command {args[0]!r}. Did you mean {near!r}?")
+            context.fail(f"there is no command {args[0]!r}\n  did you mean {near!r}?")

@@ -11,6 +11,8 @@ import click
 
 import nfuse
 from nfuse.cli.group import NearestGroup
+from nfuse.cli.usage import usage_text
+from nfuse.errors import UserError
 
 OK, DIFFERENT, BAD_INPUT, INTERRUPTED = 0, 1, 2, 130
 """Exit codes: done; a difference or a failed check; usage or bad input; stopped by Ctrl-C (what is there is valid)."""
@@ -80,7 +82,10 @@ def main(arguments: list[str] | None = None) -> None:
     except click.exceptions.Exit as exit_request:
         code = exit_request.exit_code
     except click.ClickException as error:
-        error.show()
+        if type(error).__name__ == "NoArgsIsHelpError":  # of click 8.2: `nfuse` alone shows its help
+            error.show()
+        else:
+            click.echo(f"nfuse: {usage_text(error)}", err=True)
         code = BAD_INPUT
     except (click.Abort, KeyboardInterrupt):
         click.echo("stopped", err=True)
@@ -89,23 +94,26 @@ def main(arguments: list[str] | None = None) -> None:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         code = OK
     except Exception as error:
-        if os.environ.get("NFUSE_TRACEBACK") == "1" or not is_input_error(error):
+        if type(error).__name__ == "BdbQuit":  # `q` in a debugger that breakpoint() has started
+            click.echo("stopped", err=True)
+            code = INTERRUPTED
+        elif os.environ.get("NFUSE_TRACEBACK") == "1" or not is_input_error(error):
             raise
-        click.echo(f"nfuse: {error}", err=True)
-        code = BAD_INPUT
+        else:
+            click.echo(f"nfuse: {error}", err=True)
+            code = BAD_INPUT
     finally:
         warnings.showwarning = showing
     sys.exit(code)
 
 
-_INPUT_ERRORS = {"ChainError", "PortError", "CompileError", "ParameterError"}
 _SET_UP = {"on_start", "on_update", "plan_chain"}
 """Functions that judge what the user gave: an error raised in them is the user's to mend."""
 
 
 def is_input_error(error: Exception) -> bool:
     """Whether an error is about what the user gave (chain, source of an NF, port), rather than a defect of nfuse."""
-    if _INPUT_ERRORS & {cls.__name__ for cls in type(error).__mro__ if cls.__module__.split(".")[0] == "nfuse"}:
+    if isinstance(error, UserError):
         return True
     trace = error.__traceback__
     while trace is not None:

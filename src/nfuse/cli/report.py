@@ -10,11 +10,17 @@ import click
 if TYPE_CHECKING:
     from nfuse.chain.spec import Chain
     from nfuse.engine.api import RunResult
+    from nfuse.nf.faults import FaultSite
 
 
 def count(number: float) -> str:
     """Return a whole number with thousands separated."""
     return f"{round(number):,}"
+
+
+def counted(number: int, what: str) -> str:
+    """Return a number with its noun: ``1 session``, ``2,000 sessions``."""
+    return f"{count(number)} {what}{'' if number == 1 else 's'}"
 
 
 def size(number: float) -> str:
@@ -71,7 +77,7 @@ def summary(chain: Chain, result: RunResult) -> str:
         order = {node.name: node.index for node in chain.nodes}
         drops = sorted(result.drops.items(), key=lambda item: (order.get(item[0][0], -1), -item[1], item[0]))
         lines.append("dropped by")
-        lines.append(table([(nf, reason, count(packets)) for (nf, reason), packets in drops], right=(2,)))
+        lines.append(table([(nf, spoken(chain, nf, why), count(packets)) for (nf, why), packets in drops], right=(2,)))
     lines.append(conservation(c))
     sessions = f"sessions: {count(c['sessions_created'])} created, {count(len(result.flows))} live"
     ends = [f"{count(c[key])} {key}" for key in ("expired", "evicted", "reopened") if c.get(key)]
@@ -81,12 +87,18 @@ def summary(chain: Chain, result: RunResult) -> str:
             f" ({count(result.alerts_lost)} lost: more than the ring holds came at once)" if result.alerts_lost else ""
         )
         lines.append(f"alerts: {count(result.alerts)}{lost}")
-    if result.run_seconds:
-        each = 1e9 * result.run_seconds / max(1, c["packets_in"])
+    if not c["packets_in"]:
+        lines.append(f"no packets came in; engine {result.engine} ready after {result.compile_seconds:.2f} s")
+    elif result.run_seconds:
+        each = 1e9 * result.run_seconds / c["packets_in"]
         lines.append(
             f"rate: {rate(result.rate)} ({result.run_seconds:.3f} s, {count(each)} ns a packet, ports included); "
             f"engine {result.engine} ready after {result.compile_seconds:.2f} s"
         )
+    if c["faults"]:
+        lines.append(f"faults outside packets (on_tick, on_end): {count(c['faults'])}")
+    for (nf, line), text in result.exceptions.items():
+        lines.append(f"note: {nf}: the first exception at {site(chain, nf, line).place} was {text}")
     lines += [f"note: {warning}" for warning in result.warnings]
     if result.failed:
         lines.append(
@@ -140,6 +152,40 @@ def _cell(key: str, value: object) -> str:
     return count(value) if isinstance(value, int) and key != "sid" else str(value)
 
 
+def site(chain: Chain, nf: str, line: int) -> FaultSite:
+    """Return what the compiler knows of a line at which an NF of the chain faulted."""
+    from nfuse.nf.compile import analyse
+
+    return analyse(type(chain.node(nf).nf)).faults_at(line)
+
+
+def spoken(chain: Chain, nf: str, reason: str) -> str:
+    """Return a drop reason for people: a fault (``fault:Cap:9``) as ``cap.py:9: division by zero``."""
+    from nfuse.nf.faults import fault_line
+
+    line = fault_line(reason)
+    return reason if line is None or nf == "chain" else str(site(chain, nf, line))
+
+
+def faults(chain: Chain, result: RunResult) -> list[dict[str, Any]]:
+    """Return the faults of a run as plain data: where, of what kinds, how many packets were dropped for each."""
+    from nfuse.nf.faults import fault_line
+
+    found: dict[tuple[str, int], int] = dict.fromkeys(result.exceptions, 0)
+    for (nf, reason), packets in sorted(result.drops.items()):
+        if nf != "chain" and (line := fault_line(reason)) is not None:
+            found[nf, line] = packets
+    facts = []
+    for (nf, line), packets in found.items():
+        where = site(chain, nf, line)
+        one: dict[str, Any] = {"nf": nf, "file": where.file, "line": line, "kinds": list(where.kinds)}
+        one["packets"] = packets
+        if (nf, line) in result.exceptions:
+            one["exception"] = result.exceptions[nf, line]
+        facts.append(one)
+    return facts
+
+
 def conservation(c: dict[str, int]) -> str:
     """Return the equation that must hold for each run, with its numbers."""
     left, right = c["packets_in"] + c["made"], c["packets_out"] + c["dropped"]
@@ -152,6 +198,8 @@ def conservation(c: dict[str, int]) -> str:
 
 def as_dict(chain: Chain, result: RunResult) -> dict[str, Any]:
     """Return a run's numbers as plain data (for ``--json``)."""
+    counters = dict(result.counters)
+    counters["faults_outside_packets"] = counters.pop("faults")
     drops: dict[str, dict[str, int]] = {}
     for (nf, reason), packets in sorted(result.drops.items()):
         drops.setdefault(nf, {})[reason] = packets
@@ -159,8 +207,9 @@ def as_dict(chain: Chain, result: RunResult) -> dict[str, Any]:
         "chain": chain.name,
         "nfs": [node.name for node in chain.nodes],
         "engine": result.engine,
-        "counters": dict(result.counters),
+        "counters": counters,
         "drops": drops,
+        "faults": faults(chain, result),
         "conserved": result.conserved,
         "reports": dict(rows_of(chain, result)),
         "sessions_live": len(result.flows),

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 from contextlib import ExitStack
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -15,6 +15,9 @@ from nfuse.cli.notes import run_notes
 from nfuse.cli.progress import progress_bar
 from nfuse.cli.report import as_dict, count, reporting, reports, say, summary, table
 from nfuse.cli.state import counted, plain, rows
+
+if TYPE_CHECKING:
+    from nfuse.chain.spec import Chain
 
 
 @click.command()
@@ -48,7 +51,8 @@ from nfuse.cli.state import counted, plain, rows
     type=click.Choice(["fused", "reference", "original"]),
     default="fused",
     show_default=True,
-    help="How to run the chain; 'original' is --no-consolidate.",
+    help="How to run the chain. 'reference': NF by NF, your own source lines as plain Python (print, breakpoint, "
+    "coverage work; with NFUSE_JIT=0 it starts at once); 'original' is --no-consolidate.",
 )
 @click.option(
     "--alerts",
@@ -104,7 +108,8 @@ def command(
             taker = file.write
         if flows:
             create(flows)
-        progress = stack.enter_context(progress_bar("running", quiet=as_json))
+        quiet = as_json or (engine == "reference" and talks(chain))
+        progress = stack.enter_context(progress_bar("running", quiet=quiet))
         result = run(
             chain,
             options.pair(source, reverse_in),
@@ -141,6 +146,13 @@ def command(
     if result.interrupted:
         return INTERRUPTED
     return OK if result.conserved else DIFFERENT
+
+
+def talks(chain: Chain) -> bool:
+    """Whether handlers print or stop in a debugger: the terminal is theirs then."""
+    from nfuse.nf.compile import analyse
+
+    return any(analyse(type(node.nf)).unit.uncompiled for node in chain.nodes)
 
 
 def place(port: str) -> str:

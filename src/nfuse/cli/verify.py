@@ -8,12 +8,13 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from nfuse.cli import options
-from nfuse.cli.main import DIFFERENT, OK
+from nfuse.cli.main import DIFFERENT, INTERRUPTED, OK
 from nfuse.cli.notes import verify_notes
-from nfuse.cli.progress import progress_bar
-from nfuse.cli.report import count, say
+from nfuse.cli.progress import Progress, progress_bar
+from nfuse.cli.report import count, counted, say, spoken
 
 if TYPE_CHECKING:
+    from nfuse.chain.spec import Chain
     from nfuse.engine.verify import VerifyResult
 
 
@@ -57,24 +58,54 @@ def command(
 
     code, documents = OK, []
     for source in sources:
-        with progress_bar(f"verifying {source}", quiet=as_json) as progress:
-            result = verify(
-                chain,
-                lambda source=source: options.pair(source, reverse_in),  # type: ignore[misc]
-                engines=("reference", "original" if no_consolidate else "fused"),
-                limit=limit,
-                progress=progress,
-            )
+        compared = Compared()
+        try:
+            with progress_bar(f"verifying {source}", quiet=as_json) as compared.bar:
+                result = verify(
+                    chain,
+                    lambda source=source: options.pair(source, reverse_in),  # type: ignore[misc]
+                    engines=("reference", "original" if no_consolidate else "fused"),
+                    limit=limit,
+                    progress=compared,
+                )
+        except KeyboardInterrupt:
+            if as_json:
+                documents.append({"input": source, "interrupted": True, "identical_so_far": compared.packets})
+                say(json.dumps(documents, indent=2))
+            else:
+                say(
+                    f"{source}: stopped by Ctrl-C; {counted(compared.packets, 'packet')} compared so far, no difference"
+                )
+            return INTERRUPTED
         code = code if result.identical else DIFFERENT
         if as_json:
             documents.append({"input": source, **facts(result), "notes": verify_notes(chain, result)})
         else:
-            say(sentence(source, result))
+            say(sentence(source, result, chain))
             for note in verify_notes(chain, result):
                 say(f"    note: {note}")
     if as_json:
         say(json.dumps(documents, indent=2))
     return code
+
+
+class Compared:
+    """Knows how far a comparison has got without a difference, and tells the progress bar.
+
+    Attributes:
+        packets: Packets that were identical so far.
+        bar: The progress bar, if one is shown.
+    """
+
+    def __init__(self) -> None:
+        self.packets = 0
+        self.bar: Progress | None = None
+
+    def __call__(self, packets: int, position: int, size: int) -> None:
+        """Take note of a burst that was identical: see :class:`nfuse.cli.progress.Progress`."""
+        self.packets = packets
+        if self.bar is not None:
+            self.bar(packets, position, size)
 
 
 def facts(result: VerifyResult) -> dict[str, Any]:
@@ -83,26 +114,30 @@ def facts(result: VerifyResult) -> dict[str, Any]:
         "identical": result.identical,
         "packets": result.packets,
         "sessions": result.sessions,
-        "translated": result.translated,
+        "changed": result.translated,
         "dropped": {f"{nf}: {reason}": packets for (nf, reason), packets in sorted(result.dropped.items())},
         "unmatched": result.unmatched,
         "difference": None if result.identical else str(result.difference),
     }
 
 
-def sentence(source: str, result: VerifyResult) -> str:
-    """Return a comparison's outcome for people: one line, and the first difference where there is one."""
+def sentence(source: str, result: VerifyResult, chain: Chain) -> str:
+    """Return a comparison's outcome for people: one line, the drops, and the first difference where there is one.
+
+    ``changed``: packets that left with other bytes than they came with.
+    """
     dropped = sum(result.dropped.values())
     parts = [
         f"{source}: {'identical' if result.identical else 'DIFFERENT'}",
-        f"{count(result.packets)} packets",
-        f"{count(result.sessions)} sessions",
-        f"{count(result.translated)} translated",
+        counted(result.packets, "packet"),
+        counted(result.sessions, "session"),
+        f"{count(result.translated)} changed",
         f"{count(dropped)} dropped",
         f"{count(result.unmatched)} passed unmatched",
     ]
     lines = [", ".join(parts)]
-    lines += [f"    {nf}: {reason}: {count(packets)}" for (nf, reason), packets in sorted(result.dropped.items())]
+    for (nf, reason), packets in sorted(result.dropped.items()):
+        lines.append(f"    {nf}: {spoken(chain, nf, reason)}: {count(packets)}")
     if not result.identical:
         lines.append(str(result.difference))
     return "\n".join(lines)

@@ -16,6 +16,7 @@ from typing import Any, TextIO
 from numpy.typing import NDArray
 
 from nfuse.chain.spec import Chain
+from nfuse.nf.alerts import alert_actions
 from nfuse.nf.compile import analyse
 from nfuse.port.errors import PortError
 
@@ -36,14 +37,21 @@ def events(chain: Chain, logs: NDArray[Any], details: Details | None = None) -> 
     """Yield the events of log records (``nfuse.nf.abi.LOG_DTYPE``) as plain data.
 
     ``nfuse.nf`` is the network function's name in the chain, ``nfuse.value`` what it logged beside the signature;
-    ``nfuse.ns`` the exact time (ns since the epoch), as ``timestamp`` has microseconds only.
+    ``nfuse.ns`` the exact time (ns since the epoch), as ``timestamp`` has microseconds only. ``alert.action`` is
+    ``blocked`` where the handler that alerts drops the packet or its flow too, ``allowed`` where it drops nothing, and
+    left out where that depends on more than the alert does (:func:`nfuse.nf.alerts.alert_actions`).
     """
-    signatures = [analyse(type(node.nf)).signatures for node in chain.nodes]
+    infos = [analyse(type(node.nf)) for node in chain.nodes]
+    actions = [alert_actions(info) for info in infos]
     known = details_of(chain) if details is None else details
     for record in logs:
         node = chain.nodes[int(record["nf"])]
         signature, value = int(record["signature"]), int(record["value"])
-        text = signatures[node.index][signature - 1]
+        text = infos[node.index].signatures[signature - 1]
+        alert: dict[str, Any] = {"signature_id": signature, "signature": text}
+        if text in actions[node.index]:
+            alert = {"action": actions[node.index][text], **alert}
+        alert |= known.get(node.name, {}).get((text, value), {})
         proto = int(record["proto"])
         nanoseconds = int(record["clock"])
         yield {
@@ -54,12 +62,7 @@ def events(chain: Chain, logs: NDArray[Any], details: Details | None = None) -> 
             "dest_ip": _address(record["dst"]),
             "dest_port": int(record["dport"]),
             "proto": _PROTOCOLS.get(proto, f"{proto:03d}"),
-            "alert": {
-                "action": "allowed",
-                "signature_id": signature,
-                "signature": text,
-                **known.get(node.name, {}).get((text, value), {}),
-            },
+            "alert": alert,
             "nfuse": {"chain": chain.name, "nf": node.name, "value": value, "ns": nanoseconds},
         }
 

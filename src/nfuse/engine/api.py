@@ -7,6 +7,7 @@ every time and in every engine.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
@@ -14,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 if TYPE_CHECKING:
+    from nfuse.nf.instance import Instance
     from nfuse.port.burst import Burst
     from nfuse.port.frames import Frame
 
@@ -89,6 +91,10 @@ class Engine(Protocol):
     """One chain in execution. Made by ``engine_class(chain)``."""
 
     @property
+    def instances(self) -> Sequence[Instance]:
+        """The running NFs, in chain order."""
+
+    @property
     def counters(self) -> dict[str, int]:
         """The counters named in :data:`COUNTERS`."""
 
@@ -152,6 +158,7 @@ class RunResult:
         alerts: Number of log records.
         alerts_lost: Log records that were overwritten before they could be taken.
         sent: The packets that left, in order, if the run kept them.
+        exceptions: The first exception of handlers with ``compiled = False``, by (NF name, line): "KeyError: 'a'".
     """
 
     engine: str
@@ -167,6 +174,7 @@ class RunResult:
     failed: str = ""
     alerts: int = 0
     alerts_lost: int = 0
+    exceptions: dict[tuple[str, int], str] = field(default_factory=dict)
     sent: list[Frame] | None = None
     blocks: dict[tuple[str, str], NDArray[np.void]] = field(default_factory=dict)
 

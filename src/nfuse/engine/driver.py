@@ -292,6 +292,8 @@ def collected(
     result.alerts, result.alerts_lost = log.count, log.lost
     if states is True:
         result.blocks = {key: engine.blocks_of(*key) for key in coarser_sessions(chain)}
+    for node, instance in zip(chain.nodes, engine.instances, strict=True):
+        result.exceptions |= {(node.name, line): text for line, text in instance.exceptions.items()}
     return result
 
 

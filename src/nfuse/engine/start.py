@@ -6,8 +6,9 @@ import importlib
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 
+from nfuse.chain.culprit import start_error
 from nfuse.chain.errors import ChainError, nearest
-from nfuse.chain.spec import Chain, Node
+from nfuse.chain.spec import Chain
 from nfuse.engine.api import Control, Engine
 from nfuse.nf.errors import CompileError, culprit
 from nfuse.nf.instance import Instance
@@ -98,14 +99,8 @@ def located(chain: Chain, verdict: str = "can't start") -> Iterator[None]:
         guilty = culprit(error)
         for node in chain.nodes:
             if node.nf is guilty:
-                raise _at(node, verdict, error) from error
+                raise start_error(node.nf, node.name, verdict, error) from error
+        for node in chain.nodes:
+            if isinstance(error, ValueError) and str(error).startswith(f"{node.name} "):  # an engine's, about that NF
+                raise start_error(node.nf, node.name, "can't be at this place", error) from error
         raise
-
-
-def _at(node: Node, verdict: str, error: Exception) -> ChainError:
-    text = str(error)
-    if type(error).__module__.split(".")[0] != "nfuse" and not isinstance(error, ValueError | OSError):
-        text = f"{type(error).__name__}: {text}"
-    text = f"{node.name} ({type(node.nf).__name__}) {verdict}: {text}"
-    place = node.nf.__dict__.get("_place")
-    return ChainError(text) if place is None else place.error(text)  # type: ignore[no-any-return]

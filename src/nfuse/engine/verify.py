@@ -71,7 +71,7 @@ class VerifyResult:
     def __str__(self) -> str:
         drops = ", ".join(f"{count} {where}: {reason}" for (where, reason), count in sorted(self.dropped.items()))
         numbers = (
-            f"{self.packets} packets, {self.sessions} sessions, {self.translated} translated, {self.made} made, "
+            f"{self.packets} packets, {self.sessions} sessions, {self.translated} changed, {self.made} made, "
             f"{self.unmatched} unmatched, dropped: {drops or 'none'}"
         )
         return f"{'identical' if self.identical else self.difference}\n{numbers}"

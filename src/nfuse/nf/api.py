@@ -367,7 +367,7 @@ class Api(ApiCalls):
             self.effects.add("writes", *field_writes(header, node.attr))
         if field.kind == "address":
             pair = self.settle(self.as_address(value, value_node)).code
-            self.fault_if(f"{emit_write(header, node.attr, pair)} == 0", node)
+            self.fault_if(f"{emit_write(header, node.attr, pair)} == 0", node, "an address of the wrong family")
             return
         self.emit(emit_write(header, node.attr, self.as_int(value, value_node).code))
 
@@ -395,18 +395,20 @@ class Api(ApiCalls):
         match owner.kind.container:
             case "array":
                 at = self.temporary(f"array_at(S, {owner.code}, {owner.kind.item.size}, {index.code})")
+                what = f"an index outside {describe(owner)}"
             case "map":
                 at = self.temporary(self.map_call("map_find", owner, index))
+                what = f"a key that is not in {describe(owner)}"
             case _:
                 raise self.error(node, f"{describe(owner)} has no items by index", "use `.pop()`, or an `Array[T]`")
-        self.fault_if(f"{at} == 0", node)
+        self.fault_if(f"{at} == 0", node, what)
         return at
 
     def load_item(self, node: ast.AST, owner: Value, index: Value) -> Value:
         """``owner[index]``, read; outside is a fault."""
         if owner.form == "payload":
             self.payload_used = True
-            self.fault_if(f"{index.code} < 0 or {index.code} >= payload", node)
+            self.fault_if(f"{index.code} < 0 or {index.code} >= payload", node, "an index outside the payload")
             return Value("int", f"payload_get(P, {index.code})")
         assert owner.kind is not None
         assert owner.kind.item is not None
@@ -422,7 +424,7 @@ class Api(ApiCalls):
             self.effects.touch_payload("WRITE")
             self.effects.add("writes", "tcp.checksum", "udp.checksum", "icmp.checksum", "icmp6.checksum")
             code = self.as_int(value, value_node).code
-            self.fault_if(f"{index.code} < 0 or {index.code} >= payload", node)
+            self.fault_if(f"{index.code} < 0 or {index.code} >= payload", node, "an index outside the payload")
             self.emit(f"payload_set(P, {index.code}, {code})")
             return
         assert owner.kind is not None
@@ -430,7 +432,7 @@ class Api(ApiCalls):
         self.effects.add("state_writes", owner.const)
         if owner.kind.container == "map":
             at = self.temporary(self.map_call("map_put", owner, index))
-            self.fault_if(f"{at} == 0", node)
+            self.fault_if(f"{at} == 0", node, f"{describe(owner)} is full")
         else:
             at = self._item_address(node, owner, index)
         self.store_slot(owner.kind.item, at, value, value_node)

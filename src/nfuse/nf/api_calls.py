@@ -11,6 +11,7 @@ from nfuse.nf import abi
 from nfuse.nf.containers import map_stride
 from nfuse.nf.errors import did_you_mean
 from nfuse.nf.function import PER_PACKET, RECORDING, Function
+from nfuse.nf.hints import EXAMPLES
 from nfuse.nf.types import IpIpHeader
 from nfuse.nf.values import NONE, Value, constant, describe, literal
 from nfuse.packet.fields import MODIFY_FIELDS, modify_field
@@ -53,7 +54,9 @@ class ApiCalls(Function):
             found[keyword.arg] = keyword.value
         for name in names[:required]:
             if name not in found:
-                raise self.error(node, f"{what} needs `{name}`")
+                called = node.func.attr if isinstance(node.func, ast.Attribute) else ""
+                example = EXAMPLES.get(called, f"({', '.join(names)})")
+                raise self.error(node, f"{what} needs `{name}`", f"write it as `{what}{example}`")
         return found
 
     def _text(self, node: ast.expr, what: str) -> str:
@@ -306,12 +309,12 @@ class ApiCalls(Function):
         if name == "pop":
             self._arguments(node, [], 0)
             at = self.temporary(f"{function}(S, {owner.code}, {item.size})")
-            self.fault_if(f"{at} == 0", node)
+            self.fault_if(f"{at} == 0", node, f"{describe(owner)} is empty")
             return self.settle(self.load_slot(item, at))
         argument = self._arguments(node, ["value"], 1)["value"]
         value = self.settle(self._item_value(item, self.expression(argument), argument))
         at = self.temporary(f"{function}(S, {owner.code}, {item.size})")
-        self.fault_if(f"{at} == 0", node)
+        self.fault_if(f"{at} == 0", node, f"{describe(owner)} is full")
         self.store_slot(item, at, value, argument)
         return NONE
 

@@ -120,7 +120,7 @@ def negate(a: int) -> int:
 
 def absolute(a: int) -> int:
     """abs(a), wrapped."""
-    return wrap(abs(a))
+    return wrap(abs(wrap(a)))
 
 
 def steps(start: int, stop: int | None = None, step: int = 1) -> Iterator[int]:
@@ -165,6 +165,13 @@ def compare_chain(first: Any, *rest: tuple[str, Callable[[], Any]]) -> bool:
             return False
         left = right
     return True
+
+
+def contains(item: Any, owner: Any) -> bool:
+    """``item in owner`` of an interpreted handler: constants are compared as ``==`` does."""
+    if isinstance(owner, tuple | list | set | frozenset):
+        return any(compare("Eq", item, one) for one in owner)
+    return item in owner
 
 
 def address_part(value: Any, name: str) -> Any:

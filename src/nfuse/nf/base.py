@@ -9,12 +9,14 @@ from __future__ import annotations
 import copy
 import importlib
 import inspect
+import sys
 from collections.abc import Callable, Iterable, Mapping
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from nfuse.nf.errors import nearest
 from nfuse.nf.parameters import REQUIRED, Parameter, ParameterError, plain
-from nfuse.nf.types import kind_of
+from nfuse.nf.source import class_error
+from nfuse.nf.types import TYPE_NAMES, kind_of, type_hint
 
 if TYPE_CHECKING:
     from nfuse.nf.findings import Facts, Finding, Outcome
@@ -86,7 +88,8 @@ class NF:
     Class attributes that a subclass may set:
 
     Attributes:
-        traffic: Traffic class (``ipv4 & (tcp | udp)``); None means all IP.
+        traffic: Traffic class: an expression (``ipv4 & (tcp | udp)``), or a pcap filter (``"tcp and port 80"``), which
+            becomes one; None means all IP.
         session: ``five_tuple`` (default), a tuple of fields (``(ip.src,)``), several by name
             (``{"flow": five_tuple, "source": (ip.src,)}``), or None for NFs that keep nothing about flows.
         tick: Seconds between calls of ``on_tick``; 0: never.
@@ -97,6 +100,7 @@ class NF:
 
     Raises:
         ParameterError: An unknown, missing or invalid parameter.
+        CompileError: On definition of a subclass: a default that does not fit its type, a filter that can't be read.
     """
 
     traffic: ClassVar[Any] = None
@@ -106,11 +110,20 @@ class NF:
     parameters: ClassVar[dict[str, Parameter]] = {}
 
     name: str | None
+    _defined: ClassVar[tuple[str, int]]
 
     def __init_subclass__(cls, facade: bool = False, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
         if facade:
             return
+        definition = sys._getframe(1)
+        if definition.f_globals.get("__name__") == cls.__module__:
+            cls._defined = (definition.f_code.co_filename, definition.f_lineno)
+            for part in vars(cls).values():
+                if isinstance(part, type) and part.__qualname__.startswith(f"{cls.__qualname__}."):
+                    part._outer = cls  # type: ignore[attr-defined]
+        if isinstance(cls.__dict__.get("traffic"), str):
+            cls.traffic = _filter(cls)
         found = dict(cls.parameters)
         declared = annotations_of(cls)
         for name, annotation in declared.items():
@@ -122,8 +135,15 @@ class NF:
                 found[name] = _declare(cls, name, parameter.annotation, cls.__dict__[name])
         cls.parameters = found
 
-    def __init__(self, **given: Any) -> None:
+    def __init__(self, *unnamed: Any, **given: Any) -> None:
         cls = type(self)
+        if unnamed:
+            example = ", ".join(f"{name}={value!r}" for name, value in zip(cls.parameters, unnamed, strict=False))
+            raise ParameterError(
+                f"{cls.__name__} takes its parameters by name",
+                expected=f"{cls.__name__}({example})" if example else f"{cls.__name__}(): it has none",
+            )
+        object.__setattr__(self, "_made", _maker())
         for name in given:
             if name not in cls.parameters:
                 raise ParameterError(
@@ -136,7 +156,11 @@ class NF:
         object.__setattr__(self, "_made", _caller())
         for name, parameter in cls.parameters.items():
             if name in given:
-                value = parameter.check(given[name])
+                try:
+                    value = parameter.check(given[name])
+                except ParameterError as error:
+                    message = f"{cls.__name__}.{error.message}"
+                    raise ParameterError(message, name, error.expected, error.nearest) from None
             elif parameter.default is REQUIRED:
                 raise ParameterError(f"{cls.__name__} needs the parameter {name!r}", name, parameter.kind.name)
             else:
@@ -237,16 +261,53 @@ def _caller() -> tuple[str, int] | None:
 _API_ATTRIBUTES = frozenset({"traffic", "session", "tick", "compiled"})
 
 
+def check_made(nf: NF) -> None:
+    """Refuse an NF whose ``__init__`` has not called that of :class:`NF`.
+
+    Raises:
+        CompileError: At the line of its ``__init__``.
+    """
+    if "_made" not in nf.__dict__:
+        cls = next(one for one in type(nf).__mro__ if "__init__" in vars(one))
+        raise class_error(
+            cls,
+            "__init__",
+            f"{cls.__name__}.__init__ replaces the one that sets the parameters",
+            "remove it: parameters are annotations (`limit: u32 = 10`), what changes is declared in `class State`",
+        )
+
+
+def _maker() -> tuple[str, int]:
+    """Return file and line of the call that makes an NF."""
+    frame = sys._getframe(2)
+    while frame.f_code.co_name == "__init__" and frame.f_back is not None:
+        frame = frame.f_back
+    return frame.f_code.co_filename, frame.f_lineno
+
+
+def _filter(cls: type[NF]) -> Any:
+    """Read a traffic class that is written as a pcap filter."""
+    from nfuse.flow.traffic import FilterError, pcap_filter
+
+    text = cls.__dict__["traffic"]
+    try:
+        return pcap_filter(text)
+    except FilterError as error:
+        message = f"the filter {text!r} can't be read: {error.problem} (at column {error.column} of the filter)"
+        raise class_error(cls, "traffic", message, 'traffic = "tcp and dst port 80", or traffic = tcp') from None
+
+
 def _declare(cls: type, name: str, annotation: Any, default: Any) -> Parameter:
+    if isinstance(annotation, str) and nearest(annotation.split("[")[0], TYPE_NAMES):  # not one that may stay a text
+        raise class_error(cls, name, f"unknown type `{annotation}`", type_hint(annotation))
     parameter = Parameter(name, annotation, REQUIRED, kind_of(annotation))
     if default is REQUIRED:
         return parameter
     try:
         default = parameter.check(default)
     except ParameterError as error:
-        raise ParameterError(
-            f"{cls.__name__}.{error.message} (its default)", name, error.expected, error.nearest
-        ) from None
+        hint = f"expected {error.expected}" if error.expected else ""
+        raise class_error(cls, name, f"{cls.__name__}.{error.message} (its default)", hint) from None
     return Parameter(name, annotation, default, parameter.kind)
 
 

@@ -8,20 +8,23 @@ on the values of parameters, so its machine code is cached across chains.
 from __future__ import annotations
 
 import functools
+import warnings
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from types import FunctionType, ModuleType
 from typing import Any
 
+from nfuse.errors import shown
 from nfuse.memory.cache import load_generated
 from nfuse.nf.base import HANDLERS, NF, events_of
 from nfuse.nf.effects import Effects
-from nfuse.nf.errors import CompileError, nearest
+from nfuse.nf.errors import CompileError, NFWarning, nearest
+from nfuse.nf.faults import FaultSite
 from nfuse.nf.handler import translate_handler
 from nfuse.nf.interpret import Interpreted, interpret, scan_texts
 from nfuse.nf.layout import Layout
 from nfuse.nf.parameters import Parameter
-from nfuse.nf.source import read
+from nfuse.nf.source import class_lines, read
 from nfuse.nf.unit import Session, Unit
 from nfuse.packet.fields import HEADERS, MODIFY_FIELDS
 
@@ -110,7 +113,13 @@ class NFInfo:
         return self.text
 
     def load(self) -> ModuleType:
-        """Import the generated module; its functions are compiled at their first call, or taken from the cache."""
+        """Import the generated module; its functions are compiled at their first call, or taken from the cache.
+
+        Raises:
+            CompileError: A handler makes a call that only plain Python can make.
+        """
+        if self.unit.uncompiled:
+            raise self.unit.uncompiled[0]
         return load_generated(self.name, self.text)
 
     def total(self) -> Effects:
@@ -124,6 +133,13 @@ class NFInfo:
     def signature_number(self, text: str) -> int:
         """Return the number of a signature; one that only ordinary Python uses is added."""
         return self.unit.signature(text)
+
+    def faults_at(self, line: int) -> FaultSite:
+        """Return what can go wrong at a line of a handler, or of a function that it calls."""
+        found = [(file, kinds) for (file, at), kinds in self.unit.faults.items() if at == line]
+        if found:
+            return FaultSite(found[0][0], line, tuple(kind for _, kinds in found for kind in kinds))
+        return FaultSite(class_lines(self.cls)[0], line, ("an exception",) if self.interpreted_handlers else ())
 
     @functools.cached_property
     def interpreted(self) -> Interpreted:
@@ -172,6 +188,17 @@ def _check_names(unit: Unit) -> None:
         )
 
 
+def _warn_of_nothing(cls: type[NF]) -> None:
+    file, line, _ = class_lines(cls)
+    place = f"{shown(file)}:{line}: " if file else ""
+    warnings.warn(
+        f"{place}{cls.__name__} has no handler: packets pass it unchanged, and it keeps nothing about them; "
+        f"handlers are {', '.join(HANDLERS)} and events",
+        NFWarning,
+        stacklevel=2,
+    )
+
+
 def _analyse(cls: type[NF]) -> NFInfo:
     from nfuse.flow.traffic import ip
 
@@ -213,6 +240,8 @@ def _analyse(cls: type[NF]) -> NFInfo:
             raise unit.class_error(cls, found.name, f"the event `{found.name}` has no `.then`", f"@{found.name}.then")
         add(found.condition, "condition", f"event_{found.name}")
         add(found.action, "then", f"then_{found.name}")
+    if not handlers and not events_of(cls):
+        _warn_of_nothing(cls)
     done = 0
     while done < len(unit.functions):  # a state function may choose others
         name = unit.functions[done]

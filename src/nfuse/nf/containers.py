@@ -201,6 +201,9 @@ class Container:
         kind: The declared kind.
         arena: The arena that holds both.
         allocate: Reserves bytes in the arena and returns their offset from `base`.
+
+    Attributes:
+        has_room: Whether room has been made (perhaps for no item at all).
     """
 
     def __init__(
@@ -211,6 +214,7 @@ class Container:
         self._allocate = allocate
         self._item: Kind = kind.item
         self._room = 0
+        self.has_room = False
 
     @property
     def capacity(self) -> int:
@@ -222,6 +226,7 @@ class Container:
 
     def reserve(self, n: int) -> None:
         """Empty the container and give it room for `n` items (only in ``on_start`` and ``on_update``)."""
+        self.has_room = True
         n = int(n)
         if n < 0:
             raise ValueError(f"a container can't hold {n} items")

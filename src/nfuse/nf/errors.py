@@ -6,6 +6,8 @@ import contextlib
 import difflib
 from collections.abc import Iterable
 
+from nfuse.errors import UserError, shown
+
 
 def nearest(name: str, names: Iterable[str]) -> str | None:
     """Return the name most like `name`, or None if none is like it."""
@@ -28,7 +30,11 @@ def culprit(error: Exception) -> object | None:
     return getattr(error, "nfuse_culprit", None)
 
 
-class CompileError(Exception):
+class NFWarning(UserWarning):
+    """An NF that can be compiled and is hardly what its author meant."""
+
+
+class CompileError(UserError):
     """A mistake in an NF class. Its text is a message for the NF's author.
 
     Attributes:
@@ -48,7 +54,7 @@ class CompileError(Exception):
         hint: str = "",
     ) -> None:
         self.message, self.file, self.line, self.column, self.hint = message, file, line, column, hint
-        where = ":".join(str(part) for part in (file, line, column) if part)
+        where = ":".join(str(part) for part in (shown(file), line, column) if part)
         lines = [f"{where}: error: {message}" if where else f"error: {message}"]
         if text.strip():
             lines.append(f"    {text.rstrip()}")

@@ -8,11 +8,12 @@ import ipaddress
 from types import FunctionType, ModuleType
 from typing import Any
 
-from nfuse.nf.api import Api
 from nfuse.nf.arithmetic import OPERATORS
 from nfuse.nf.errors import did_you_mean
+from nfuse.nf.hints import address_hint, conversion_hint, name_hint, object_hint
+from nfuse.nf.membership import Membership
 from nfuse.nf.source import MISSING
-from nfuse.nf.types import Address, IpIpHeader, Kind, Prefix
+from nfuse.nf.types import Address, IpIpHeader, Kind
 from nfuse.nf.values import NONE, Value, constant, describe, literal, truth
 from nfuse.packet.address import pack
 
@@ -35,6 +36,9 @@ _SYMBOLS: dict[type[ast.AST], str] = {
     ast.GtE: ">=",
 }
 
+PLAIN_PYTHON = "run it as plain Python: `nfuse run ... --engine reference`; compiled handlers have `self.alert(...)`"
+"""What to do about a call that only plain Python can make."""
+
 _UNSUPPORTED: dict[type[ast.AST], tuple[str, str]] = {
     ast.Lambda: ("lambda can't be compiled", "write a method or a function of the module"),
     ast.Dict: ("a dict can't be compiled", "declare a `HashMap[K, V]` in `class State`"),
@@ -54,7 +58,7 @@ _UNSUPPORTED: dict[type[ast.AST], tuple[str, str]] = {
 }
 
 
-class Expressions(Api):
+class Expressions(Membership):
     """Translates expressions."""
 
     def expression(self, node: ast.expr) -> Value:
@@ -128,8 +132,7 @@ class Expressions(Api):
             return Value(self.variables[node.id], f"v_{node.id}", stable=True)
         found = self.source.lookup(node.id)
         if found is MISSING:
-            names = [*self.scope, *self.variables, *self.source.visible()]
-            raise self.error(node, f"unknown name `{node.id}`", did_you_mean(node.id, names))
+            raise self.error(node, f"unknown name `{node.id}`", name_hint(self, node.id))
         return self.known(found, node, node.id)
 
     def is_builtin(self, node: ast.Name, name: str) -> bool:
@@ -151,7 +154,7 @@ class Expressions(Api):
         raise self.error(
             node,
             f"{describe(owner)} is a Python object; compiled handlers can't reach it",
-            "keep it in `class State` and prepare it in on_start",
+            object_hint(owner, node.attr) or "keep it in `class State` and prepare it in on_start",
         )
 
     def on_Subscript(self, node: ast.Subscript) -> Value:
@@ -167,22 +170,12 @@ class Expressions(Api):
             return value
         if value.form == "bool":
             return value.with_(form="int", code=value.int_code)
-        raise self.error(node, f"expected an integer, found {describe(value)}", self._conversion_hint(value))
-
-    @staticmethod
-    def _conversion_hint(value: Value) -> str:
-        if value.form == "address":
-            return "addresses have `.hi`, `.lo`, `.v4` and `.version`"
-        if value.form == "container":
-            return "use `len(...)` or an index"
-        if value.form == "call":
-            return "call it: add `()`"
-        return ""
+        raise self.error(node, f"expected an integer, found {describe(value)}", conversion_hint(value))
 
     def as_address(self, value: Value, node: ast.AST) -> Value:
         """Need an address."""
         if value.form != "address":
-            raise self.error(node, f"expected an address, found {describe(value)}")
+            raise self.error(node, f"expected an address, found {describe(value)}", address_hint(value))
         return value
 
     def as_bool(self, value: Value, node: ast.AST) -> Value:
@@ -199,7 +192,7 @@ class Expressions(Api):
                 return Value("bool", f"({length.code} != 0)")
             case "header":
                 return self.header_truth(value)
-        raise self.error(node, f"{describe(value)} has no truth value", self._conversion_hint(value))
+        raise self.error(node, f"{describe(value)} has no truth value", conversion_hint(value))
 
     def condition(self, node: ast.expr) -> Value:
         """Translate an expression as a truth value."""
@@ -248,9 +241,11 @@ class Expressions(Api):
             if a.const is not None:
                 return constant(OPERATORS[kind.__name__](a.const, b.const, 0))
             return Value("int", f"({a.code} {_SYMBOLS[kind]} {b.code})", stable=a.stable)
+        if b.const == 0:
+            raise self.error(node, "this always divides by zero", "each packet that comes here would be dropped")
         a, b = self.settle(a), self.settle(b)
-        if b.const in (None, 0):
-            self.fault_if(f"{b.code} == 0", node)
+        if b.const is None:
+            self.fault_if(f"{b.code} == 0", node, "division by zero")
         function = "div_floor" if kind is ast.FloorDiv else "mod_floor"
         return Value("int", f"{function}({a.code}, {b.code})", stable=True)
 
@@ -261,7 +256,7 @@ class Expressions(Api):
             code = f"({a.code} {_SYMBOLS[kind]} {b.code})"
             return Value("int", f"i64{code}" if kind is ast.LShift else code, stable=a.stable)
         a, b = self.settle(a), self.settle(b)
-        self.fault_if(f"{b.code} < 0 or {b.code} > 63", node)
+        self.fault_if(f"{b.code} < 0 or {b.code} > 63", node, "a shift by less than 0 or more than 63")
         return Value("int", f"i64({a.code} {_SYMBOLS[kind]} {b.code})", stable=True)
 
     def on_UnaryOp(self, node: ast.UnaryOp) -> Value:
@@ -367,13 +362,13 @@ class Expressions(Api):
             return self._compare_pair(node, node.left, node.ops[0], node.comparators[0])
         left, middle = self.operands([node.left, node.comparators[0]])
         middle = self.settle(middle)
-        test = self._comparison(node, node.ops[0], left, middle, node.left, node.comparators[0])
+        test = self.comparison(node, node.ops[0], left, middle, node.left, node.comparators[0])
         for number in range(1, len(node.ops)):
             with self.captured() as lines:
                 right = self.expression(node.comparators[number])
                 if number < len(node.ops) - 1:
                     right = self.settle(right)
-                following = self._comparison(
+                following = self.comparison(
                     node, node.ops[number], middle, right, node.comparators[number - 1], node.comparators[number]
                 )
             if lines:
@@ -390,16 +385,17 @@ class Expressions(Api):
 
     def _compare_pair(self, node: ast.Compare, left: ast.expr, operator: ast.cmpop, right: ast.expr) -> Value:
         if isinstance(operator, ast.In | ast.NotIn):
-            found = self._member(node, left, right)
+            found = self.member(node, left, right)
             if isinstance(operator, ast.NotIn):
                 return Value("bool", f"(not {found.code})", stable=found.stable)
             return found
         a, b = self.operands([left, right])
-        return self._comparison(node, operator, a, b, left, right)
+        return self.comparison(node, operator, a, b, left, right)
 
-    def _comparison(
+    def comparison(
         self, node: ast.AST, operator: ast.cmpop, a: Value, b: Value, a_node: ast.AST, b_node: ast.AST
     ) -> Value:
+        """One comparison of integers or addresses."""
         symbol = _SYMBOLS.get(type(operator))
         if symbol is None:
             hint = "use `==`" if isinstance(operator, ast.Is | ast.IsNot) else ""
@@ -435,42 +431,6 @@ class Expressions(Api):
         code = f"address_less({x}[0], {x}[1], {y}[0], {y}[1])"
         return Value("bool", f"({code} {'==' if negated else '!='} 0)", stable=True)
 
-    def _member(self, node: ast.AST, left: ast.expr, right: ast.expr) -> Value:
-        """``x in ...``: a prefix, a port range, a map, or several constants."""
-        if isinstance(right, ast.Tuple | ast.List | ast.Set):
-            values = self.operands([left, *right.elts])
-            settled = [self.settle(value) for value in values]
-            tests = [
-                self._comparison(node, ast.Eq(), settled[0], item, left, part).code
-                for item, part in zip(settled[1:], right.elts, strict=True)
-            ]
-            return Value("bool", f"({' or '.join(tests)})" if tests else "0", None if tests else 0, stable=True)
-        item, owner = self.operands([left, right])
-        match owner.form:
-            case "prefix":
-                address = self.settle(self.as_address(item, left)).code
-                return Value("bool", f"(in_prefix({address}[0], {address}[1], {owner.code}) != 0)", stable=True)
-            case "ports":
-                port = self.settle(self.as_int(item, left)).code
-                return Value("bool", f"(load64({owner.code}) <= {port} <= load64({owner.code} + 8))", stable=True)
-            case "object" if isinstance(owner.const, Prefix):
-                return self._in_constant_prefix(owner.const, self.settle(self.as_address(item, left)).code)
-            case "container" if owner.kind and owner.kind.container == "map":
-                return Value("bool", f"({self.map_find(owner, item, left)} != 0)")
-        raise self.error(
-            right,
-            f"`in` can't look into {describe(owner)}",
-            "it can look into a Prefix, a PortRange, a HashMap, and constants: `x in (80, 443)`",
-        )
-
-    @staticmethod
-    def _in_constant_prefix(prefix: Prefix, address: str) -> Value:
-        hi, lo, mask_hi, mask_lo, family = prefix.words()
-        code = f"({address}[0] & {literal(mask_hi)}) == {literal(hi)} and "
-        code += f"({address}[1] & {literal(mask_lo)}) == {literal(lo)}"
-        code += f" and address_version({address}[0], {address}[1]) == {family}"
-        return Value("bool", f"({code})", stable=True)
-
     # ------------------------------------------------------------------------------------------------------ calls
 
     def on_Call(self, node: ast.Call) -> Value:
@@ -482,6 +442,10 @@ class Expressions(Api):
             for name in ("min", "max", "abs", "len", "bool", "int"):
                 if self.is_builtin(node.func, name):
                     return self._builtin(node, name)
+            for name in ("print", "breakpoint"):
+                if self.is_builtin(node.func, name):
+                    self.unit.uncompiled.append(self.error(node, f"`{name}` can't be compiled", PLAIN_PYTHON))
+                    return NONE
         called = self.expression(node.func)
         match called.form:
             case "call":
@@ -497,7 +461,7 @@ class Expressions(Api):
             case "object" if isinstance(called.const, FunctionType):
                 return self.helper_call(node, called.const, False)
         message = f"{describe(called)} can't be called in a compiled handler"
-        names = {"float": "use integers", "print": "use `self.alert(...)`", "range": "loop: `for i in range(...)`"}
+        names = {"float": "use integers", "range": "loop: `for i in range(...)`"}
         spelled = node.func.id if isinstance(node.func, ast.Name) else ""
         raise self.error(node, message, names.get(spelled, "helpers are plain Python functions and methods of the NF"))
 

@@ -133,6 +133,20 @@ class FlowFacade:
             raise AttributeError(f"the flow has no {name!r}")
         setattr(own, name, value)
 
+    def __repr__(self) -> str:
+        """Show the fields, for a debugger: ``<flow port=80, syns=1, source.syns=3, records drop='SYN flood'>``."""
+        inside = self.__dict__
+        parts = [] if inside["_initiator"] else ["of the other direction"]
+        for name, block in inside["_blocks"].items():
+            prefix = "" if block is inside["_own"] else f"{name}."
+            parts += [f"{prefix}{slot}={getattr(block, slot)}" for slot in block._slots]
+        made = record_of(self)
+        if made.recorded:
+            kept = {name: getattr(made, name) for name in ("modifies", "drop", "reply", "encap", "decap", "run")}
+            actions = [f"{name}={value!r}" for name, value in kept.items() if value]
+            parts.append(f"records {', '.join(actions) or 'nothing'}")
+        return f"<flow {', '.join(parts)}>" if parts else "<flow>"
+
     def forward(self) -> None:
         """Record no action at all."""
         object.__setattr__(self, "_record", Record(recorded=True))
@@ -196,6 +210,12 @@ class _HeaderFacade:
     def __bool__(self) -> bool:
         return bool(getattr(self.__dict__["_view"], self.__dict__["_name"]))
 
+    def __repr__(self) -> str:
+        name = self.__dict__["_name"]
+        if not self:
+            return f"<no {name}>"
+        return f"<{name} {', '.join(f'{one}={getattr(self, one)}' for one in HEADERS[name].fields)}>"
+
     def __getattr__(self, name: str) -> Any:
         return getattr(getattr(self.__dict__["_view"], self.__dict__["_name"]), name)
 
@@ -221,6 +241,9 @@ class _PayloadFacade:
 
     def __len__(self) -> int:
         return len(self._view.payload)
+
+    def __repr__(self) -> str:
+        return f"<payload {bytes(self._view.payload)!r}>"
 
     def _check(self, index: int) -> int:
         if not 0 <= index < len(self):
@@ -260,6 +283,27 @@ class PacketFacade:
         put(self, "dropped", None)
         put(self, "replied", None)
         put(self, "frozen", False)
+
+    def __repr__(self) -> str:
+        """Show the packet, for a debugger: ``<packet TCP 10.0.0.1:1024 > 192.0.2.1:80, 64 bytes, SYN>``."""
+        view = self.__dict__["_view"]
+        known = [name for name in ("tcp", "udp", "icmp", "icmp6", "arp") if getattr(view, name)]
+        words = [known[0].upper() if known else f"protocol {view.ip.proto}" if view.ip else "not IP"]
+        if view.ip:
+            ends = [str(view.ip.src), str(view.ip.dst)]
+            if known and known[0] in ("tcp", "udp"):
+                ports = (view.sport, view.dport)
+                ends = [f"[{end}]:{p}" if ":" in end else f"{end}:{p}" for end, p in zip(ends, ports, strict=True)]
+            words.append(" > ".join(ends))
+        parts = [" ".join(words), f"{view.len} bytes"]
+        if view.tcp:
+            flags = [name.upper() for name in ("syn", "ack", "fin", "rst", "psh", "urg") if getattr(view.tcp, name)]
+            parts.append(" ".join(flags) or "no flags")
+        if self.__dict__["reverse"]:
+            parts.append("reverse")
+        if self.__dict__["dropped"] is not None:
+            parts.append(f"dropped: {self.__dict__['dropped']}")
+        return f"<packet {', '.join(parts)}>"
 
     def drop(self, reason: str) -> None:
         """Drop this packet."""

@@ -98,11 +98,14 @@ class Function:
         """Write captured lines, `deeper` steps deeper than they were captured."""
         self.lines += [(indent + deeper, line) for indent, line in lines]
 
-    def fault_if(self, condition: str, node: ast.AST) -> None:
-        """Write a test that ends the handler with a fault at the node's line."""
+    def fault_if(self, condition: str, node: ast.AST, what: str) -> None:
+        """Write a test that ends the handler with a fault at the node's line; `what` says of what kind."""
         self.emit(f"if {condition}:")
         self.faults = True
         line = getattr(node, "lineno", 0)
+        kinds = self.unit.faults.setdefault((self.source.file, line), [])
+        if what not in kinds:
+            kinds.append(what)
         with self.indented():
             if self.helper:
                 self.emit(f"store64(X + CX_FAULT, {line})")

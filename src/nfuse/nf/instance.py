@@ -8,12 +8,13 @@ from typing import TYPE_CHECKING, Any
 
 from nfuse.memory.arena import Arena
 from nfuse.nf.arithmetic import wrap
-from nfuse.nf.base import NF
+from nfuse.nf.base import NF, annotations_of
 from nfuse.nf.containers import CLASSES, Container, read_item, write_item
 from nfuse.nf.errors import blame, nearest
 from nfuse.nf.layout import Slot
 from nfuse.nf.parameters import ParameterError
 from nfuse.nf.poke import poke
+from nfuse.nf.source import class_error
 
 if TYPE_CHECKING:
     from nfuse.nf.compile import NFInfo
@@ -33,6 +34,7 @@ class Instance:
         facade: The ``self`` of ``on_start``, ``on_update`` and interpreted handlers: an object of the NF's class whose
             State fields and parameters are attributes over flat memory.
         on_alert: Called with signature and value when interpreted code alerts.
+        exceptions: The first exception at each line of interpreted handlers that had one, as text.
     """
 
     def __init__(self, nf: NF) -> None:
@@ -44,6 +46,7 @@ class Instance:
         self.arena = Arena(ARENA_SIZE, f"State of {nf.name or type(nf).__name__}")
         self.address = self.arena.address
         self.on_alert: Callable[[str, int], None] | None = None
+        self.exceptions: dict[int, str] = {}
         self._used = self.info.state.size
         self._open = False
         self._containers: dict[str, Container] = {}
@@ -94,8 +97,26 @@ class Instance:
         return self._used
 
     def start(self) -> None:
-        """Run ``on_start``."""
+        """Run ``on_start``.
+
+        Raises:
+            CompileError: It leaves a container that handlers use without room.
+        """
         self._run("on_start")
+        self._check_room()
+
+    def _check_room(self) -> None:
+        effects = self.info.total()
+        for name, container in self._containers.items():
+            if container.has_room or not (effects.opaque or name in effects.state_reads | effects.state_writes):
+                continue
+            holder = next(cls for cls in self.info.cls.State.__mro__ if name in annotations_of(cls))  # type: ignore[attr-defined]
+            raise class_error(
+                holder,
+                name,
+                f"{self.info.name}.{name} has no room: nothing has reserved any",
+                f"def on_start(self): self.{name}.reserve(n)",
+            )
 
     def _run(self, handler: str) -> None:
         self._open = True
@@ -166,11 +187,19 @@ def _facade(instance: Instance) -> Any:
         if instance.on_alert is not None:
             instance.on_alert(signature, wrap(value))
 
-    members["alert"] = alert
+    def values(self: Any) -> dict[str, Any]:
+        return instance.nf.values()
+
+    def represent(self: Any) -> str:
+        inside = {**instance.nf.values(), **instance.values()}
+        return f"<{cls.__name__} {', '.join(f'{name}={value!r}' for name, value in inside.items())}>"
+
+    members |= {"alert": alert, "values": values, "__repr__": represent}
     facade_class = type.__new__(type, cls.__name__, (cls,), members, facade=True)
     facade: Any = object.__new__(facade_class)
     object.__setattr__(facade, "name", instance.nf.name)
     object.__setattr__(facade, "_instance", instance)
+    object.__setattr__(facade, "_made", None)
     return facade
 
 

@@ -142,6 +142,10 @@ class _Rewriter(ast.NodeTransformer):
 
     def visit_Compare(self, node: ast.Compare) -> ast.AST:
         parts = [self.visit(node.left), *(self.visit(part) for part in node.comparators)]
+        if len(node.ops) == 1 and isinstance(node.ops[0], ast.In | ast.NotIn):
+            found = self._make(node, "_nf_contains", *parts)
+            negated = isinstance(node.ops[0], ast.NotIn)
+            return ast.copy_location(ast.UnaryOp(ast.Not(), found), node) if negated else found
         if not all(isinstance(operator, _ORDER) for operator in node.ops):
             return ast.copy_location(ast.Compare(parts[0], node.ops, parts[1:]), node)
         if len(node.ops) == 1:
@@ -239,6 +243,7 @@ class _Maker:
             "_nf_steps": arithmetic.steps,
             "_nf_compare": arithmetic.compare,
             "_nf_chain": arithmetic.compare_chain,
+            "_nf_contains": arithmetic.contains,
             "_nf_part": arithmetic.address_part,
             "_nf_get": _get,
             "_nf_put": _put,
@@ -322,7 +327,9 @@ def _entry(function: FunctionType, role: str, form: tuple[str, ...], budget: _Bu
                 object.__setattr__(packet, "frozen", True)
             return function(self, *given)
         except Exception as error:
-            raise Fault(_fault_line(error, file)) from error
+            line = _fault_line(error, file)
+            self._instance.exceptions.setdefault(line, f"{type(error).__name__}: {error}".removesuffix(": "))
+            raise Fault(line) from error
         finally:
             for packet in packets:
                 object.__setattr__(packet, "frozen", False)

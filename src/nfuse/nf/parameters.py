@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from nfuse.errors import UserError
 from nfuse.nf.errors import nearest
 from nfuse.nf.types import AnyAddress, Kind, Mac, PortRange, Prefix, kind_of, to_address
 
@@ -17,7 +18,7 @@ REQUIRED: Any = type("Required", (), {"__repr__": lambda self: "REQUIRED"})()
 """Marks a parameter without a default."""
 
 
-class ParameterError(ValueError):
+class ParameterError(UserError, ValueError):
     """A wrong parameter of an NF.
 
     Attributes:

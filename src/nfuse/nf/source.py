@@ -6,6 +6,7 @@ import ast
 import builtins
 import inspect
 import linecache
+import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from types import FunctionType
@@ -78,6 +79,39 @@ def _definitions(file: str, lines: list[str]) -> dict[tuple[str, int], ast.Funct
             found[node.name, first] = node
     _trees[file] = (key, found)
     return found
+
+
+def class_lines(holder: type) -> tuple[str, int, list[str]]:
+    """Return the file of a class, the line where it begins (from 1), and its lines; ("", 0, []) if not at hand."""
+    if "_defined" in vars(holder):
+        file, first = vars(holder)["_defined"]
+        linecache.checkcache(file)
+        module = sys.modules.get(holder.__module__)
+        lines = linecache.getlines(file, vars(module) if module else None)[first - 1 :]
+        return (file, first, inspect.getblock(lines)) if lines else ("", 0, [])
+    if "_outer" in vars(holder):
+        file, first, lines = class_lines(vars(holder)["_outer"])
+        for number, text in enumerate(lines):
+            if text.strip().startswith(f"class {holder.__name__}"):
+                return file, first + number, inspect.getblock(lines[number:])
+        return "", 0, []
+    try:
+        lines, first = inspect.getsourcelines(holder)
+        return inspect.getsourcefile(holder) or "", first, lines
+    except (OSError, TypeError):
+        return "", 0, []
+
+
+def class_error(holder: type, name: str, message: str, hint: str = "") -> CompileError:
+    """Make an error that points at a name in a class body (where the source is at hand)."""
+    file, first, lines = class_lines(holder)
+    if not lines:
+        return CompileError(f"{holder.__qualname__}: {message}", hint=hint)
+    for number, text in enumerate(lines):
+        stripped = text.strip()
+        if stripped.startswith((f"{name}:", f"{name} ", f"{name}=", f"class {name}", f"def {name}(")):
+            return CompileError(message, file, first + number, text.index(name) + 1, text, len(name), hint)
+    return CompileError(message, file, first, 1, lines[0], len(lines[0]), hint)
 
 
 def read(function: Callable[..., Any]) -> Source:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 from typing import Any
 
+from nfuse.nf.abi import LOOP_BUDGET
 from nfuse.nf.expressions import Expressions
 from nfuse.nf.values import Value, constant, describe
 
@@ -155,7 +156,7 @@ class Statements(Expressions):
         """Count an iteration of a loop; above the budget it is a fault."""
         self.ticks = True
         self.emit("budget -= 1")
-        self.fault_if("budget < 0", node)
+        self.fault_if("budget < 0", node, f"more than {LOOP_BUDGET:,} loop iterations")
 
     def loop_body(self, statements: list[ast.stmt]) -> None:
         """Translate a loop's body; afterwards only what held before the loop is known."""

@@ -252,6 +252,12 @@ class IpIpHeader:
     tos: int = 0
 
 
+TYPE_NAMES = (
+    *("u8", "u16", "u32", "u64", "i8", "i16", "i32", "i64", "boolean", "Address", "IPv4Address", "IPv6Address"),
+    *("Mac", "Prefix", "PortRange", "Stack", "Ring", "Array", "HashMap", "PortStack"),
+)
+"""What annotations are made of, for hints."""
+
 _PLAIN_NAMES: dict[Any, Kind] = {
     int: I64,
     bool: BOOLEAN,
@@ -262,6 +268,16 @@ _PLAIN_NAMES: dict[Any, Kind] = {
     Prefix: PREFIX,
     PortRange: PORTS,
 }
+
+
+def type_hint(annotation: str) -> str:
+    """Return a hint about an annotation that names nothing."""
+    from nfuse.nf.errors import did_you_mean
+
+    name = annotation.split("[")[0]
+    if name in TYPE_NAMES:
+        return f"import it: `from nfuse import {name}`"
+    return did_you_mean(name, TYPE_NAMES, "import it: `from nfuse import u32`")
 
 
 def kind_of(annotation: Any) -> Kind:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import ast
-import inspect
 from dataclasses import dataclass, field
 from types import FunctionType
 from typing import TYPE_CHECKING, Any
@@ -11,12 +10,12 @@ from typing import TYPE_CHECKING, Any
 from nfuse.nf import abi
 from nfuse.nf.base import FIVE_TUPLE, NF, annotations_of
 from nfuse.nf.effects import Effects
-from nfuse.nf.errors import CompileError, did_you_mean
+from nfuse.nf.errors import CompileError
 from nfuse.nf.function import PER_PACKET, RECORDING
 from nfuse.nf.layout import Layout, lay_out
 from nfuse.nf.names import RESERVED_FLOW, RESERVED_SELF
-from nfuse.nf.source import Source, read
-from nfuse.nf.types import Kind, kind_of
+from nfuse.nf.source import Source, class_error, read
+from nfuse.nf.types import Kind, kind_of, type_hint
 from nfuse.nf.values import Facts, Value
 
 if TYPE_CHECKING:
@@ -59,7 +58,12 @@ class Helper:
 
 @dataclass
 class Unit:
-    """What the translators of an NF's functions share."""
+    """What the translators of an NF's functions share.
+
+    Attributes:
+        faults: What can go wrong, by (file, line): "division by zero", ...
+        uncompiled: Calls that only plain Python can make (``print``), each as the error of a compiled run.
+    """
 
     cls: type[NF]
     state: Layout = field(default_factory=Layout)
@@ -75,6 +79,8 @@ class Unit:
     helpers: dict[Any, Helper] = field(default_factory=dict)
     names: set[str] = field(default_factory=set)
     active: list[FunctionType] = field(default_factory=list)
+    faults: dict[tuple[str, int], list[str]] = field(default_factory=dict)
+    uncompiled: list[CompileError] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         self.params = self.cls.parameters
@@ -85,16 +91,7 @@ class Unit:
 
     def class_error(self, holder: type, name: str, message: str, hint: str = "") -> CompileError:
         """Make an error that points at a name in a class body (where the source is at hand)."""
-        try:
-            lines, first = inspect.getsourcelines(holder)
-            file = inspect.getsourcefile(holder) or ""
-        except (OSError, TypeError):
-            return CompileError(f"{holder.__qualname__}: {message}", hint=hint)
-        for number, text in enumerate(lines):
-            stripped = text.strip()
-            if stripped.startswith((f"{name}:", f"{name} ", f"{name}=", f"class {name}", f"def {name}(")):
-                return CompileError(message, file, first + number, text.index(name) + 1, text, len(name), hint)
-        return CompileError(message, file, first, 1, lines[0], len(lines[0]), hint)
+        return class_error(holder, name, message, hint)
 
     def _fields(self, holder: type, allowed: tuple[str, ...]) -> dict[str, Kind]:
         found: dict[str, Kind] = {}
@@ -108,7 +105,7 @@ class Unit:
             for name, annotation in declared.items():
                 kind = kind_of(annotation)
                 if isinstance(annotation, str):
-                    raise self.class_error(base, name, f"unknown type `{annotation}`", _type_hint(annotation))
+                    raise self.class_error(base, name, f"unknown type `{annotation}`", type_hint(annotation))
                 if kind.form not in allowed or name.startswith("_"):
                     if kind.form == "container":
                         hint = "containers live in `class State`"
@@ -286,12 +283,6 @@ def role_group(role: str) -> str:
 def _key_of(value: Value) -> Any:
     const = value.const
     return tuple(map(str, const)) if isinstance(const, tuple) else const
-
-
-def _type_hint(annotation: str) -> str:
-    names = ["u8", "u16", "u32", "u64", "i8", "i16", "i32", "i64", "boolean", "Address", "IPv4Address", "IPv6Address"]
-    names += ["Mac", "Prefix", "PortRange", "Stack", "Ring", "Array", "HashMap"]
-    return did_you_mean(annotation.split("[")[0], names, "import it: `from nfuse import u32`")
 
 
 def is_five_tuple(key: Any) -> bool:

@@ -65,6 +65,11 @@ class File:
 
     def __init__(self, path: str, level: int) -> None:
         self.path = path
+        if path == "-" and os.isatty(sys.stdout.fileno()):
+            raise PortError(
+                "standard output is a terminal, and packets are binary\n"
+                "  expected: a file or a pipe behind it, as in `-o - > out.pcap` or `-o - | tcpdump -nr -`"
+            )
         try:
             self._file = (
                 os.dup(sys.stdout.fileno())

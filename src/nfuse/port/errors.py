@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from nfuse.errors import UserError
 
-class PortError(Exception):
+
+class PortError(UserError):
     """A port can't be opened, read or written; the message says which, why, and what would do."""
 
 

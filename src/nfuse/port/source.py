@@ -7,8 +7,10 @@ are given back, so that a capture of any size costs little memory. A stream's wi
 from __future__ import annotations
 
 import ctypes
+import difflib
 import mmap
 import os
+import re
 import stat
 import sys
 import weakref
@@ -202,6 +204,21 @@ def _before_the_error(inflate: Any, data: bytes) -> bytes:
     return bytes(out)
 
 
+_INTERFACE = re.compile(r"(lo|any|(eth|ens?|enp|eno|wlan|wlp|veth|br|tap|tun|docker|bond)\d\w*)")
+"""Names of interfaces of Linux; also those that this machine does not have."""
+
+
+def _near(path: str) -> str:
+    """Return a hint at the capture in the same folder whose name is nearest."""
+    folder, name = os.path.split(path)
+    try:
+        captures = [one for one in os.listdir(folder or ".") if re.search(r"\.p?cap", one)]
+    except OSError:
+        return ""
+    found = difflib.get_close_matches(name, captures, 1, 0.7)
+    return f"\n  did you mean {os.path.join(folder, found[0])!r}?" if found else ""
+
+
 def open_source(path: str) -> tuple[Source, bytes]:
     """Open the file at `path` (``-``: standard input) and return it with its first 4 bytes, decompressed.
 
@@ -223,6 +240,14 @@ def open_source(path: str) -> tuple[Source, bytes]:
                 raise CaptureError(f"{path}: is empty (0 bytes): there is not even a capture's header")
             mapped = Mapped(descriptor, status.st_size)
             return mapped, read_bytes(mapped.start, min(4, mapped.size))
+    except FileNotFoundError as error:
+        if os.path.exists(f"/sys/class/net/{path}") or _INTERFACE.fullmatch(path):
+            raise PortError(
+                f"{path} is a network interface: nfuse reads captures; live ports are not there yet\n"
+                f"  expected: a capture (`tcpdump -i {path} -w trace.pcap` writes one), or `-` behind a pipe: "
+                f"tcpdump -i {path} -U -w - | nfuse run ... -i -"
+            ) from error
+        raise PortError(f"{path}: there is no such file{_near(path)}") from error
     except OSError as error:
         raise PortError(f"{path}: can't be opened: {error.strerror}") from error
     if regular:
@@ -231,5 +256,6 @@ def open_source(path: str) -> tuple[Source, bytes]:
     stream.more(stream.start, 4)
     if stream.stop == stream.start:
         stream.close()
-        raise CaptureError(f"{path}: {stream.problem or 'is empty: there is not even a capture header'}")
+        name = "standard input" if path == "-" else path
+        raise CaptureError(f"{name}: {stream.problem or 'is empty: there is not even a capture header'}")
     return stream, read_bytes(stream.start, min(4, stream.stop - stream.start))

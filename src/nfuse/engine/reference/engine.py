@@ -41,6 +41,7 @@ class ReferenceEngine:
 
     Attributes:
         observer: Is told what happens to the packets; may be set between packets.
+        instances: The running NFs.
     """
 
     def __init__(self, chain: Chain) -> None:
@@ -52,6 +53,7 @@ class ReferenceEngine:
         self._last_tick: list[int] = [0] * len(chain.nodes)
         self._log: list[np.void] = []
         self._places = [Place(node, chain, self._log) for node in chain.nodes]
+        self.instances = [place.instance for place in self._places]
         self._sessions = Sessions(
             chain.capacity, chain.two_sided, chain.timeouts.milliseconds(), self._count, self._ended
         )

@@ -533,6 +533,8 @@ class _Parser:
             return Negation(self.value(qualifiers))
         if qualifiers.kind in ("port", "portrange"):
             return self.ports(qualifiers)
+        if self.token.kind == "name" and self.token.text not in WORDS and nearest(self.token.text, KINDS):
+            raise self.expected("an address, `host`, `net`, `port` or `portrange`", KINDS)
         if self.token.kind == "mac" or qualifiers.protocol == "ether":
             return self.ether(qualifiers)
         if qualifiers.protocol in PROTOCOL_NUMBERS:
