@@ -94,7 +94,7 @@ def test_without_matplotlib(capsys, monkeypatch, tmp_path) -> None:
     ("arguments", "message"),
     [
         ([CHAIN, "-i", GEN, "--sort", "bites"], "did you mean 'bytes'?"),
-        ([CHAIN, "-i", GEN, "--filter", "tcp prt 80"], "column 5"),
+        ([CHAIN, "-i", GEN, "--filter", "tcp prt 80"], "did you mean port?"),
         ([CHAIN, "-i", GEN, "--filter", "tcp.syn = 1"], "may differ between packets"),
         ([CHAIN, "-i", GEN, "--top", "0"], "--top"),
         ([CHAIN, "-i", GEN, "--monitor", "ipfilter"], "no Monitor 'ipfilter'"),

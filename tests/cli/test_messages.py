@@ -105,8 +105,8 @@ def test_exceptions_of_ordinary_python_are_shown(capsys, folder, engine) -> None
             ["run", CHAIN, "--lmit", "5"],
             ["nfuse: there is no option '--lmit'", "  did you mean '--input' or '--limit'?"],
         ),
-        (["run", CHAIN], ["nfuse: --input is missing", "  expected: a capture, or any input port: gen:?flows=1000"]),
-        (["verify"], ["nfuse: CHAIN is missing", "  usage: nfuse verify [OPTIONS] CHAIN (see nfuse verify --help)"]),
+        (["run", CHAIN], ["nfuse: --input is missing", "  expected: a capture, - (standard input), or any input port"]),
+        (["plan"], ["nfuse: CHAIN is missing", "  usage: nfuse plan [OPTIONS] CHAIN"]),
         (["run", CHAIN, "-i", GEN, "--engine", "x"], ["nfuse: --engine: 'x' is not one of"]),
         (["bench"], ["nfuse: WHAT is missing", "  expected: chain1"]),
         (
