@@ -48,6 +48,7 @@ TEST_NFS: list[Any] = [
     lambda: nfs.Picket(),
     lambda: nfs.Rewriter(),
     lambda: nfs.Turncoat(),
+    lambda: nfs.Turner(),
     lambda: nfs.Stubborn(),
     lambda: nfs.Runner(),
     lambda: nfs.Fragile(),
@@ -89,6 +90,7 @@ CHANGES: dict[str, list[dict[str, Any]]] = {
     "MazuNat": [{"public": "192.0.2.30"}],
     "Fragile": [{"bad": 1}, {"bad": 0}, {"bad": 2}],
     "Snat": [{"public": "192.0.2.99"}],
+    "Turner": [{"to": "10.0.0.2"}],
     "Levels": [{"most": 2}],
     "Services": [{}],
     "Hoarder": [{"keep": 2}, {"keep": 7}],
@@ -203,7 +205,9 @@ def sided() -> Chain:
     """Two sides, branches, a tunnel, ordinary Python."""
     ways = branch((tcp, nfs.Rejecter() >> nfs.Chooser()), (udp, nfs.Tunnel() >> nfs.Meter() >> nfs.TunnelEnd()))
     return Chain(
-        nfs.Picket() >> ways >> nfs.Interpreted() >> nfs.Ledger() >> nfs.Painter(), two_sided=True, capacity=16
+        nfs.Picket() >> ways >> nfs.Turner() >> nfs.Interpreted() >> nfs.Ledger() >> nfs.Painter(),
+        two_sided=True,
+        capacity=16,
     )
 
 

@@ -210,9 +210,14 @@ def parts(frame: bytes) -> tuple[str, str, int, bytes] | None:
     return src, dst, proto, body
 
 
+def place_of_recent(sent: list[bytes], step: Step) -> int:
+    """Where among the frames that have come out the one stands that a step is about."""
+    return -1 - step.server % min(len(sent), 6)
+
+
 def expand(step: Step, sent: list[bytes], number: int) -> list[tuple[bytes, int]]:
     """The frames (and lengths on the wire) of one step; `sent` is what has come out so far."""
-    recent = sent[-1 - step.server % min(len(sent), 6)] if sent else None
+    recent = sent[place_of_recent(sent, step)] if sent else None
     frame: bytes | None = None
     if step.kind == "reply" and recent is not None:
         frame = mirrored(recent, step)
@@ -270,14 +275,16 @@ def converse(chain: Chain, drawn: list[Step]) -> list[Frame]:
     feed = Feed(engine, chain)
     frames: list[Frame] = []
     sent: list[bytes] = []
+    sides: list[int] = []
     now = 1_700_000_000_000
     burst = Burst(16)
     for number, step in enumerate(inner for outer in drawn for inner in unfold(outer)):
         now += GAPS[step.gap]
+        answer_side = 1 - sides[place_of_recent(sent, step)] if sent and step.host != 3 else step.host % 2
         for data, wire in expand(step, sent, number):
             side = step.flags >> 2 & 1 if chain.two_sided and step.kind not in ("reply", "icmp error") else 0
             if chain.two_sided and step.kind in ("reply", "icmp error", "answer fragment"):
-                side = 1 - step.host % 2
+                side = answer_side
             elif not chain.two_sided:
                 side = step.spice % 8 == 3  # the input's side means nothing to such a chain
             frame = Frame(now * 1_000_000 + step.spice * 1_000, data, wire, side)
@@ -285,4 +292,5 @@ def converse(chain: Chain, drawn: list[Step]) -> list[Frame]:
             for filled in Stages(chain, SidedInput([frame]), burst):
                 for order in feed.process(filled):
                     sent += [filled.frame(index) for index in order.tolist()]
+                    sides += [int(filled.desc["side"][index]) for index in order.tolist()]
     return frames

@@ -268,6 +268,8 @@ FL_CHANGED: Final = 16
 FL_REKEY: Final = 32
 """The reply key must be taken anew from the next packet of the opener that leaves."""
 FL_NEVER_QUICK: Final = 64
+FL_TURNED: Final = 128
+"""Some NF has recorded that the flow is sent out where it came in."""
 
 # ----------------------------------------------------------------------------------------------------- FCB, cold part
 
@@ -297,12 +299,14 @@ L_MASK: Final = 0
 L_DROP: Final = 2
 """u16: reason number, or 0x8000 | line for a fault."""
 L_MORE: Final = 4
-"""u8: bits 0-3 the reply that goes with the drop, then ``L_ENCAP``, ``L_DECAP``, ``L_WRONG``."""
+"""u8: bits 0-3 the reply that goes with the drop, then ``L_ENCAP``, ``L_DECAP``, ``L_WRONG``, ``L_TURN``."""
 L_REPLY: Final = 15
 L_ENCAP: Final = 16
 L_DECAP: Final = 32
 L_WRONG: Final = 64
 """A recorded address is of the wrong family."""
+L_TURN: Final = 128
+"""The flow is sent out where it came in."""
 L_RUN: Final = 5
 """u8: 1 + number of the chosen state function, 0 for on_packet."""
 L_SIZE: Final = 6

@@ -39,6 +39,7 @@ class NodePlan:
     records: bool
     encap: bool
     decap: bool
+    turns: bool
     replies: bool
     packet_effects: Any
     reads_at_setup: frozenset[str]
@@ -139,6 +140,7 @@ def describe(node: Node) -> NodePlan:
         and bool(recording.records or info.functions or _may_fault(info, "on_flow") or _may_fault(info, "on_change")),
         encap=_uses(info, recording, "encap"),
         decap=_uses(info, recording, "decap"),
+        turns=recording.turns,
         replies=per_packet.replies,
         packet_effects=per_packet,
         reads_at_setup=modify_fields(setup.reads | ({"*"} if setup.opaque else set())),
