@@ -17,7 +17,7 @@ from nfuse.engine.api import Control
 from nfuse.engine.driver import ENGINES
 from nfuse.engine.verify import verify
 from nfuse.memory.jit import JIT
-from nfuse.nf.library import DosGuard, IPFilter, IpIpDecap, IpIpEncap, Maglev, MazuNat, Monitor
+from nfuse.nf.library import DosGuard, IPFilter, IpIpDecap, IpIpEncap, Maglev, MazuNat, Monitor, TcpMssClamp
 
 EXAMPLES = settings.default.max_examples if settings.default is not None else 100
 
@@ -77,6 +77,7 @@ LIBRARY_NFS: list[Any] = [
     lambda: IPFilter(rules=RULES[1:3]),
     lambda: IpIpEncap(src="198.51.100.7", dst="198.51.100.8", ttl=3),
     lambda: IpIpEncap(src="2001:db8:9::7", dst="2001:db8:9::8", tos=4),
+    lambda: TcpMssClamp(mtu=700),
 ]
 
 CHANGES: dict[str, list[dict[str, Any]]] = {
@@ -95,6 +96,7 @@ CHANGES: dict[str, list[dict[str, Any]]] = {
     "Services": [{}],
     "Hoarder": [{"keep": 2}, {"keep": 7}],
     "Cipher": [{"key": 1}],
+    "TcpMssClamp": [{"mss": 20}],
     "IpIpEncap": [{"ttl": 9}, {"src": "198.51.100.9", "dst": "198.51.100.10"}],
     "IPFilter": [{"rules": ["drop udp any -> any 53"]}, {"default": "reject"}],
 }
@@ -221,7 +223,15 @@ def stateful() -> Chain:
 def tunnelled() -> Chain:
     """Stateless NFs, and a tunnel whose ends lie apart."""
     ends = {"src": "198.51.100.7", "dst": "198.51.100.8"}
-    graph = nfs.Echoer() >> nfs.Listener() >> nfs.Rewriter() >> nfs.Stamper() >> nfs.PerHost() >> nfs.Watcher()
+    graph = (
+        TcpMssClamp(mtu=700)
+        >> nfs.Echoer()
+        >> nfs.Listener()
+        >> nfs.Rewriter()
+        >> nfs.Stamper()
+        >> nfs.PerHost()
+        >> nfs.Watcher()
+    )
     graph = graph >> nfs.Spinner() >> IpIpEncap(**ends, ttl=5) >> nfs.Hops() >> nfs.Meter() >> IpIpDecap()
     return Chain(graph, capacity=24, unmatched="drop", malformed="pass", mtu=90)
 

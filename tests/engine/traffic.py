@@ -36,6 +36,14 @@ GAPS = (
     -1_000,
     365 * 86_400_000,
 )
+MSS_OPTIONS = (
+    b"\2\4\5\xb4",
+    b"\1\2\4\5\xb4",
+    b"\3\3\7\4\2\2\4\0\x40",
+    b"\3\0\2\4\5\xb4",
+    b"\2\6\5\xb4",
+)
+"""Maximum segment sizes: alone, at an odd place, small; options that are broken."""
 KINDS = (
     *("udp", "udp", "udp", "tcp", "tcp", "tcp", "tcp", "echo", "reply", "reply", "reply", "reply"),
     *(
@@ -120,6 +128,10 @@ def plain(step: Step) -> bytes:
         src, dst, sport, dport = dst, src, dport, sport
     data = payload(step.size, step.spice)
     ttl = (64, 64, 64, 2, 1)[step.spice % 7 % 5]
+    if step.kind == "tcp" and step.spice % 4 == 2:
+        options = MSS_OPTIONS[step.spice % len(MSS_OPTIONS)]
+        flags = TCP_FLAGS[step.flags]
+        return f.ether(f.ip(src, dst, 6, f.tcp_segment(src, dst, sport, dport, flags, data, options=options), ttl=ttl))
     if step.kind == "tcp":
         return f.tcp(src, sport, dst, dport, TCP_FLAGS[step.flags], data, ttl=ttl)
     if step.kind == "echo":

@@ -34,6 +34,7 @@ from nfuse.packet.checksum import (
     full_l4,
     ip_end,
 )
+from nfuse.packet.options import get_tcp_mss, set_tcp_mss
 from nfuse.packet.parse import parse, parse_burst
 from nfuse.packet.quoted import quoted_dst, quoted_l4, quoted_src, quoted_tuple
 from nfuse.packet.read import (
@@ -79,6 +80,7 @@ __all__ = [
     "get_ip_src",
     "get_ip_tos",
     "get_ip_ttl",
+    "get_tcp_mss",
     "has_l4",
     "has_udp",
     "ip_end",
@@ -110,6 +112,7 @@ __all__ = [
     "set_ip_src",
     "set_ip_ttl",
     "set_sport",
+    "set_tcp_mss",
     "set_vlan_pcp",
     "set_vlan_vid",
 ]

@@ -13,10 +13,11 @@ from nfuse.nf.library.ip_ip import IpIpDecap, IpIpEncap
 from nfuse.nf.library.maglev import Maglev
 from nfuse.nf.library.mazu_nat import MazuNat
 from nfuse.nf.library.monitor import Monitor
+from nfuse.nf.library.tcp_mss_clamp import TcpMssClamp
 
-__all__ = ["LIBRARY", "DosGuard", "IPFilter", "IpIpDecap", "IpIpEncap", "Maglev", "MazuNat", "Monitor"]
+__all__ = ["LIBRARY", "DosGuard", "IPFilter", "IpIpDecap", "IpIpEncap", "Maglev", "MazuNat", "Monitor", "TcpMssClamp"]
 
 LIBRARY: dict[str, type[NF]] = {
-    nf.__name__: nf for nf in (DosGuard, IPFilter, IpIpDecap, IpIpEncap, Maglev, MazuNat, Monitor)
+    nf.__name__: nf for nf in (DosGuard, IPFilter, IpIpDecap, IpIpEncap, Maglev, MazuNat, Monitor, TcpMssClamp)
 }
 """The library's NFs by the name that a chain file uses."""
