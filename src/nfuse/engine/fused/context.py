@@ -132,6 +132,8 @@ REPLY_KEY: Final = 1080
 EXPECTED: Final = 1120
 """FCB number of the session whose reply key stands in REPLY_KEY already, 0 none."""
 EXPECTED_HASH: Final = 1128
+KEEPS_OLD: Final = 1136
+"""1: NFs keep what a field was before them, as an earlier NF may change it too."""
 FAR: Final = 1152
 """Addresses of functions that are called by address, i64 by FAR_*."""
 X_SIZE: Final = 8192

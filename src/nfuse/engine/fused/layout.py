@@ -95,7 +95,7 @@ class ChainPlan:
     def last_points(self) -> tuple[int, int] | None:
         """Offsets of the last points' records by side (0: none), if nothing is applied but the tuple, at the end."""
         found = [0, 0]
-        if any(p.encap or p.decap or p.old for p in self.nodes):
+        if any(p.encap or p.decap for p in self.nodes):
             return None
         for side, placed in enumerate(self.points):
             for point in placed:
@@ -226,8 +226,12 @@ def plan_chain(chain: Chain) -> ChainPlan:
     _pair_headers(nodes)
     disturbed = any(p.stateless and modify_fields(p.packet_effects.writes) & set(TUPLE_FIELDS) for p in nodes)
     never_quick = disturbed or _modifies_below_headers(nodes)
+    anywhere = chain.two_sided or any(p.encap for p in nodes)
     keep_old = {
-        (p.index, f) for p in nodes for f in p.modifies & set(TUPLE_FIELDS) if disturbed or _shared(nodes, p, f)
+        (p.index, f)
+        for p in nodes
+        for f in p.modifies & set(TUPLE_FIELDS)
+        if disturbed or _shared(nodes if anywhere else nodes[: p.index], p, f)
     }
 
     hot = _Room(HOT_SIZE)
@@ -237,7 +241,7 @@ def plan_chain(chain: Chain) -> ChainPlan:
         order = nodes if side == 0 else nodes[::-1]
         for point in apply_points([stage(plan, chain, side) for plan in order]):
             record = hot.take(POINT_SIZE, 2)
-            last = point.before == len(nodes) and not keep_old
+            last = point.before == len(nodes)
             here = bool(point.fields & set(TUPLE_FIELDS)) and not last
             values = hot.take(12, 4) if here else 0
             values6 = ext.take(32, 8) if here else 0
@@ -277,7 +281,7 @@ def plan_chain(chain: Chain) -> ChainPlan:
 
 
 def _shared(nodes: list[NodePlan], plan: NodePlan, name: str) -> bool:
-    """Tell whether another NF may modify the same field (so that the value before may change after it was recorded)."""
+    """Tell whether another of `nodes` may modify the same field: the value before may change after it was recorded."""
     return any(other is not plan and name in other.modifies for other in nodes)
 
 
