@@ -45,7 +45,7 @@ MSS_OPTIONS = (
 )
 """Maximum segment sizes: alone, at an odd place, small; options that are broken."""
 KINDS = (
-    *("udp", "udp", "udp", "tcp", "tcp", "tcp", "tcp", "echo", "reply", "reply", "reply", "reply"),
+    *("udp", "udp", "udp", "tcp", "tcp", "tcp", "tcp", "echo", "reply", "reply", "reply", "reply", "hairpin"),
     *(
         "session",
         "session",
@@ -192,6 +192,20 @@ def mirrored(frame: bytes, step: Step) -> bytes | None:
     return None
 
 
+def neighbour(frame: bytes, step: Step) -> bytes | None:
+    """What another host sends to the source of a frame that came out of the chain: to a public address and port."""
+    found = parts(frame)
+    if found is None or found[2] not in (6, 17):
+        return None
+    dst, _, proto, body = found
+    hosts = CLIENTS[6 if ":" in dst else 4]
+    src, dport = hosts[step.host % len(hosts)], int.from_bytes(body[:2], "big")
+    data = payload(step.size, step.spice)
+    if proto == 6:
+        return f.tcp(src, SPORTS[step.port], dst, dport, TCP_FLAGS[step.flags], data)
+    return f.udp(src, SPORTS[step.port], dst, dport, data)
+
+
 def answer(frame: bytes, data: bytes) -> bytes:
     """What the receiver of a TCP or UDP packet sends back."""
     found = parts(frame)
@@ -240,6 +254,8 @@ def expand(step: Step, sent: list[bytes], number: int) -> list[tuple[bytes, int]
             most = (28, 36, 48, 500)[step.port]
             kind = None if step.spice % 3 else (3 if ":" in found[0] else 11)
             frame = f.icmp_error(reporter, found[0], recent[14:], kind, most=max(most, 48 if ":" in found[0] else 28))
+    elif step.kind == "hairpin" and recent is not None:
+        frame = neighbour(recent, step)
     elif step.kind in ("fragments", "answer fragment"):
         whole = plain(step._replace(kind="udp" if step.flags % 2 else "tcp", size=40))
         if step.kind == "answer fragment":

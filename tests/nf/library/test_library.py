@@ -45,8 +45,9 @@ def test_the_page_names_every_parameter_and_reason(name: str, root: Path) -> Non
 def test_effects_are_exact(name: str) -> None:
     """What the compiler finds is what the NF does: the basis of consolidation."""
     total = analyse(LIBRARY[name]).total()
-    modifies = {"MazuNat": {"ip_src", "sport"}, "Maglev": {"ip_dst", "dport"}}
+    modifies = {"MazuNat": {"ip_src", "ip_dst", "sport", "dport"}, "Maglev": {"ip_dst", "dport"}}
     assert total.modifies == modifies.get(name, set())
+    assert total.turns == (name == "MazuNat")
     assert total.payload == "IGNORE"
     assert total.writes == ({"tcp.mss", "tcp.checksum"} if name == "TcpMssClamp" else set())
     assert total.encaps == ({"ipip"} if name == "IpIpEncap" else set())

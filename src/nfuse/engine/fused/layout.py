@@ -226,12 +226,12 @@ def plan_chain(chain: Chain) -> ChainPlan:
     _pair_headers(nodes)
     disturbed = any(p.stateless and modify_fields(p.packet_effects.writes) & set(TUPLE_FIELDS) for p in nodes)
     never_quick = disturbed or _modifies_below_headers(nodes)
-    anywhere = chain.two_sided or any(p.encap for p in nodes)
+    tunnels = any(p.encap for p in nodes)
     keep_old = {
         (p.index, f)
         for p in nodes
         for f in p.modifies & set(TUPLE_FIELDS)
-        if disturbed or _shared(nodes if anywhere else nodes[: p.index], p, f)
+        if disturbed or _shared(nodes if chain.two_sided or tunnels else nodes[: p.index], p, f)
     }
 
     hot = _Room(HOT_SIZE)
@@ -260,11 +260,12 @@ def plan_chain(chain: Chain) -> ChainPlan:
         if not plan.records:
             continue
         plan.local = hot.take(L_SIZE, 2)
+        only_v4 = "ipv4" in plan.traffic.proves and not tunnels  # else it may see the IPv4 header around an IPv6 packet
         for name in MODIFY_FIELDS:
             if name not in plan.modifies:
                 continue
             size = VALUE_SIZE.get(name, 1)
-            address = name in ("ip_src", "ip_dst")
+            address = name in ("ip_src", "ip_dst") and not only_v4
             plan.values[name] = hot.take(size, min(size, 4))
             if address:
                 plan.values6[name] = ext.take(16, 8)
