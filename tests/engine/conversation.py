@@ -45,6 +45,7 @@ class Talk:
         graph: The chain, or its graph.
         packets: Frames; ``(seconds, frame)`` to set the clock; ``(seconds, frame, side)`` for two-sided chains.
         control: Control input.
+        burst: Packets per burst; only packets of later bursts than their session's first take the fast path.
         settings: Settings of the chain.
 
     Attributes:
@@ -54,7 +55,13 @@ class Talk:
     """
 
     def __init__(
-        self, engine: str, graph: Any, packets: Sequence[Any], control: Sequence[Control] = (), **settings: Any
+        self,
+        engine: str,
+        graph: Any,
+        packets: Sequence[Any],
+        control: Sequence[Control] = (),
+        burst: int = 4096,
+        **settings: Any,
     ) -> None:
         chain = graph if isinstance(graph, Chain) else Chain(graph, **settings)
         timed: list[tuple[float, bytes, int]] = []
@@ -71,11 +78,10 @@ class Talk:
                 ListInput([(round(at * SECOND), frame) for at, frame, side in timed if side == which])
                 for which in (0, 1)
             ]
-            self.result: RunResult = run(chain, inputs, sink, engine, control)
+            self.result: RunResult = run(chain, inputs, sink, engine, control, packets=burst)
         else:
-            self.result = run(
-                chain, ListInput([(round(at * SECOND), frame) for at, frame, _ in timed]), sink, engine, control
-            )
+            source = ListInput([(round(at * SECOND), frame) for at, frame, _ in timed])
+            self.result = run(chain, source, sink, engine, control, packets=burst)
         assert self.result.conserved, self.result.counters
         self.records = sink.records
         self.out = [record[1] for record in sink.records]

@@ -50,11 +50,21 @@ def _sum(src: str, dst: str, proto: int, segment: bytes, at: int) -> bytes:
 
 
 def tcp_segment(
-    src: str, dst: str, sport: int, dport: int, flags: str = "A", data: bytes = b"", seq: int = 1000, ack: int = 0
+    src: str,
+    dst: str,
+    sport: int,
+    dport: int,
+    flags: str = "A",
+    data: bytes = b"",
+    seq: int = 1000,
+    ack: int = 0,
+    options: bytes = b"",
 ) -> bytes:
+    """A TCP segment; `options` are filled up with no-operations."""
     bits = sum(FLAG_BITS[flag] for flag in flags)
-    head = struct.pack("!HHIIBBHHH", sport, dport, seq, ack, 0x50, bits, 8192, 0, 0)
-    return _sum(src, dst, 6, head + data, 16)
+    options += b"\1" * (-len(options) % 4)
+    head = struct.pack("!HHIIBBHHH", sport, dport, seq, ack, 0x50 + 4 * len(options), bits, 8192, 0, 0)
+    return _sum(src, dst, 6, head + options + data, 16)
 
 
 def udp_datagram(src: str, dst: str, sport: int, dport: int, data: bytes = b"", checksum: bool = True) -> bytes:

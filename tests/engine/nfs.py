@@ -557,6 +557,51 @@ class Rewriter(NF):
 ANYBODY = ip_address("10.77.0.1")
 
 
+class Turner(NF):
+    """Sends flows to odd ports back to where they came from; events and control input change its mind."""
+
+    traffic = tcp | udp | icmp
+    to: IPv4Address = "10.0.0.3"
+
+    class Session:
+        n: u16
+        back: u16
+
+    def on_flow(self, pkt, flow):
+        if pkt.dport % 2:
+            if pkt.ipv4:
+                flow.modify(ip_src=TURNED, ip_dst=self.to)
+            flow.turn_back()
+
+    def on_change(self, flow):
+        if flow.ip_src.version == 4:
+            flow.modify(ip_src=TURNED, ip_dst=self.to)
+        flow.turn_back()
+
+    def on_packet(self, pkt, flow):
+        flow.n += 1
+        flow.back += pkt.reverse
+
+    @event(repeat=True)
+    def fifth(self, flow):
+        return flow.n % 5 == 0
+
+    @fifth.then
+    def straight(self, flow):
+        flow.modify(ip_dscp=5)
+
+    @event(repeat=True)
+    def seventh(self, flow):
+        return flow.n % 7 == 0
+
+    @seventh.then
+    def again(self, flow):
+        flow.turn_back()
+
+
+TURNED = ip_address("192.0.2.44")
+
+
 class Turncoat(NF):
     """Records a header drop late, and takes it back: an event in either direction."""
 

@@ -6,8 +6,11 @@ import pytest
 from scapy.layers.inet import IP, TCP, UDP
 from scapy.layers.inet6 import IPv6
 from scapy.layers.l2 import Ether
+from tests.engine import frames as f
 
+from nfuse import NF, IPv4Address, boolean, ipv4, udp
 from nfuse.chain.spec import Chain
+from nfuse.engine.api import Control
 from nfuse.engine.driver import run
 from nfuse.engine.fused import FusedEngine
 from nfuse.engine.verify import verify
@@ -50,3 +53,50 @@ def test_both_directions(case: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(FusedEngine, "close", lambda engine: engines.append(engine))
     run(chain, ListInput(list(enumerate(frames))), None)
     assert engines[0].work["fast"] == 48  # all but the first packet and the first answer of each flow
+
+
+class Front(NF):
+    """Changes the destination, until control input takes that back."""
+
+    traffic = ipv4 & udp
+    to: IPv4Address = "10.9.0.1"
+    on: boolean = True
+
+    def on_flow(self, pkt, flow):
+        flow.modify(ip_dst=self.to)
+
+    def on_change(self, flow):
+        if self.on:
+            flow.modify(ip_dst=self.to)
+        else:
+            flow.forward()
+
+
+class Behind(NF):
+    """Changes it again, for good."""
+
+    traffic = ipv4 & udp
+    to: IPv4Address = "10.9.0.2"
+
+    def on_flow(self, pkt, flow):
+        flow.modify(ip_dst=self.to, dport=99)
+
+
+@pytest.mark.parametrize(("control", "fast"), [((), 7), ((Control("front", {"on": False}, at_packet=4),), 4)])
+@pytest.mark.parametrize("engine", ["fused", "original"])
+def test_two_that_change_one_field(
+    control: tuple[Control, ...], fast: int, engine: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Answers go NF by NF only once undoing both changes no longer leads back to where the session came in."""
+    chain = Chain(Front() >> Behind() >> Monitor())
+    there, back = f.udp("10.0.0.1", 1, "203.0.113.5", 53, b"?"), f.udp("10.9.0.2", 99, "10.0.0.1", 1, b"!")
+    frames = list(enumerate([there, back] * 4))
+    result = verify(chain, lambda: ListInput(frames), ("reference", engine), control, packets=1)
+    assert result.identical, str(result)
+    engines: list[FusedEngine] = []
+    monkeypatch.setattr(FusedEngine, "close", lambda engine: engines.append(engine))
+    out = ListOutput()
+    run(chain, ListInput(frames), out, "fused", control, packets=1)
+    assert engines[0].work["fast"] == fast
+    assert f.text(out.frames[3]) == "udp 203.0.113.5:53 > 10.0.0.1:1"
+    assert f.text(out.frames[7]) == f"udp {'10.9.0.1' if control else '203.0.113.5'}:53 > 10.0.0.1:1"

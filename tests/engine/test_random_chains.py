@@ -37,6 +37,7 @@ from nfuse.nf.library import (
     PacketSizeHistogram,
     RateLimiter,
     StaticNat,
+    TcpMssClamp,
 )
 from nfuse.port.memory import ListInput
 from nfuse.testing.strategies import Step, converse, steps
@@ -73,6 +74,7 @@ TEST_NFS: list[Any] = [
     lambda: nfs.Picket(),
     lambda: nfs.Rewriter(),
     lambda: nfs.Turncoat(),
+    lambda: nfs.Turner(),
     lambda: nfs.Stubborn(),
     lambda: nfs.Runner(),
     lambda: nfs.Fragile(),
@@ -134,6 +136,7 @@ LIBRARY_NFS: list[Any] = [
     lambda: IPFilter(rules=RULES[1:3]),
     lambda: IpIpEncap(src="198.51.100.7", dst="198.51.100.8", ttl=3),
     lambda: IpIpEncap(src="2001:db8:9::7", dst="2001:db8:9::8", tos=4),
+    lambda: TcpMssClamp(mtu=700),
 ]
 
 CHANGES: dict[str, list[dict[str, Any]]] = {
@@ -147,10 +150,12 @@ CHANGES: dict[str, list[dict[str, Any]]] = {
     "MazuNat": [{"public": "192.0.2.30"}],
     "Fragile": [{"bad": 1}, {"bad": 0}, {"bad": 2}],
     "Snat": [{"public": "192.0.2.99"}],
+    "Turner": [{"to": "10.0.0.2"}],
     "Levels": [{"most": 2}],
     "Services": [{}],
     "Hoarder": [{"keep": 2}, {"keep": 7}],
     "Cipher": [{"key": 1}],
+    "TcpMssClamp": [{"mss": 20}],
     "IpIpEncap": [{"ttl": 9}, {"src": "198.51.100.9", "dst": "198.51.100.10"}],
     "CheckIPHeader": [{"checksum": False}, {"bad_sources": ["10.0.0.0/8"]}],
     "Classifier": [{"rules": ["late any any -> any"], "dscp": {"late": 1}}, {"dscp": {}}],
@@ -249,7 +254,9 @@ def sided() -> Chain:
     """Two sides, branches, a tunnel, ordinary Python."""
     ways = branch((tcp, nfs.Rejecter() >> nfs.Chooser()), (udp, nfs.Tunnel() >> nfs.Meter() >> nfs.TunnelEnd()))
     return Chain(
-        nfs.Picket() >> ways >> nfs.Interpreted() >> nfs.Ledger() >> nfs.Painter(), two_sided=True, capacity=16
+        nfs.Picket() >> ways >> nfs.Turner() >> nfs.Interpreted() >> nfs.Ledger() >> nfs.Painter(),
+        two_sided=True,
+        capacity=16,
     )
 
 
@@ -263,7 +270,15 @@ def stateful() -> Chain:
 def tunnelled() -> Chain:
     """Stateless NFs, and a tunnel whose ends lie apart."""
     ends = {"src": "198.51.100.7", "dst": "198.51.100.8"}
-    graph = nfs.Echoer() >> nfs.Listener() >> nfs.Rewriter() >> nfs.Stamper() >> nfs.PerHost() >> nfs.Watcher()
+    graph = (
+        TcpMssClamp(mtu=700)
+        >> nfs.Echoer()
+        >> nfs.Listener()
+        >> nfs.Rewriter()
+        >> nfs.Stamper()
+        >> nfs.PerHost()
+        >> nfs.Watcher()
+    )
     graph = graph >> nfs.Spinner() >> IpIpEncap(**ends, ttl=5) >> nfs.Hops() >> nfs.Meter() >> IpIpDecap()
     return Chain(graph, capacity=24, unmatched="drop", malformed="pass", mtu=90)
 

@@ -107,6 +107,25 @@ class Tested(NF):
         assert found == type(found)()
 
 
+def test_turning_back_is_an_effect_also_through_helpers():
+    info = analyse(
+        nf_class("""
+class Tested(NF):
+    traffic = tcp
+    def on_flow(self, pkt, flow):
+        if pkt.dport == 80:
+            self.hairpin(flow)
+    def hairpin(self, flow):
+        flow.turn_back()
+    def on_change(self, flow):
+        flow.forward()
+""")
+    )
+    assert info.effects["on_flow"].turns
+    assert info.effects["on_flow"].records
+    assert not info.effects["on_change"].turns
+
+
 def test_all_handlers_together():
     info = analyse(
         nf_class("""

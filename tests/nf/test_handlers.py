@@ -210,6 +210,26 @@ def test_containers():
     assert both.call("on_end").result == ("fault", len(CONTAINERS.splitlines()))
 
 
+TURNING = """
+class Tested(NF):
+    traffic = ip
+
+    def on_flow(self, pkt, flow):
+        flow.turn_back()
+        if pkt.udp:
+            flow.forward()
+        else:
+            flow.modify(ip_ttl=3)
+"""
+
+
+def test_turning_back_is_recorded():
+    both = Both(nf_class(TURNING)())
+    at = abi.MAT_TURN
+    assert both.call("on_flow", SYN).record[at : at + 4] == b"\1\0\0\0"
+    assert both.call("on_flow", QUERY).record[at : at + 4] == bytes(4)
+
+
 HELPERS = """
 LIMIT = 0xFFFF_FFFF_FFFF_FFFF
 

@@ -39,6 +39,9 @@ PACKETS: dict[str, Any] = {
     / TCP(sport=11, dport=22, seq=2**31, ack=2**32 - 1, flags="SAEU", window=99, urgptr=5)
     / Raw(b"hello"),
     "udp6": TAGGED / IPv6(src="2001:db8::1", dst="2001:db8::2", tc=0xB9, fl=0xABCDE, hlim=9) / UDP(sport=11, dport=22),
+    "syn6": ether()
+    / IPv6(src="2001:db8::1", dst="2001:db8::2")
+    / TCP(flags="S", options=[("NOP", None), ("MSS", 1440), ("NOP", None), ("NOP", None), ("NOP", None)]),
     "icmp": ether() / IP(src="10.0.0.1", dst="10.0.0.2") / ICMP(id=7, seq=8),
     "icmp6": ether() / IPv6(src="2001:db8::1", dst="2001:db8::2") / ICMPv6EchoRequest(id=7, seq=8),
     "arp": ether() / ARP(op=2, psrc="10.0.0.1", pdst="10.0.0.2", hwsrc="02:00:00:00:00:07", hwdst="02:00:00:00:00:08"),
@@ -103,6 +106,7 @@ EXPECTED: dict[str, dict[str, Any]] = {
         "udp.dport": 22,
         "udp.length": 8,
     },
+    "syn6": {"tcp.syn": 1, "tcp.data_offset": 7, "tcp.mss": 1440},
     "icmp": {"icmp.type": 8, "icmp.code": 0, "icmp.id": 7, "icmp.seq": 8, "pkt.sport": 7, "pkt.dport": 0},
     "icmp6": {"icmp6.type": 128, "icmp6.code": 0, "icmp6.id": 7, "icmp6.seq": 8},
     "arp": {

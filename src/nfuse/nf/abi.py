@@ -82,6 +82,8 @@ MAT_DECAP = 20
 """u32: 0 none, 1 ipip."""
 MAT_RUN = 24
 """u32: 0 none, else 1 + index into ``NFInfo.functions``."""
+MAT_TURN = 28
+"""u32: 1 if the flow is sent out where it came in."""
 MAT_VALUES = 32
 """16 bytes for each modify field: an address as hi, lo; any other value as i64."""
 MAT_VALUE_SIZE = 16

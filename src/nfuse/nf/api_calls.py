@@ -121,8 +121,6 @@ class ApiCalls(Function):
     # ------------------------------------------------------------------------------------------------ header actions
 
     def _need_recording(self, node: ast.Call, name: str) -> None:
-        if name == "turn_back":
-            raise self.error(node, "`flow.turn_back` (hairpin) is not there yet")
         if self.role not in RECORDING:
             hint = "decide in an `@event` with `.then`"
             if name == "drop" and self.role in PER_PACKET:
@@ -239,6 +237,12 @@ class ApiCalls(Function):
             number = 1 + self.unit.function_number(name, self, argument)
             self.effects.add("runs", name)
         return self._record(f"store32(M + MAT_RUN, {number})")
+
+    def call_flow_turn_back(self, node: ast.Call) -> Value:
+        """``flow.turn_back()``: out where it came in."""
+        self._arguments(node, [], 0)
+        self.effects.set("turns")
+        return self._record("store32(M + MAT_TURN, 1)")
 
     # ------------------------------------------------------------------------------------------------------- alerts
 

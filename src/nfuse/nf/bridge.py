@@ -71,6 +71,7 @@ def write_record(instance: Instance, M: int, record: Record) -> None:
     poke(M + abi.MAT_DECAP, abi.ENCAPS.index(record.decap or ""), 4)
     if record.run:
         poke(M + abi.MAT_RUN, 1 + info.functions.index(record.run), 4)
+    poke(M + abi.MAT_TURN, int(record.turn), 4)
     mask = 0
     for name, value in record.modifies.items():
         number = MODIFY_FIELDS.index(name)

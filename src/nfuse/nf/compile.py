@@ -35,7 +35,7 @@ from nfuse.memory.raw import copy, i64, load8, load8i, load16, load16be, load16i
 from nfuse.memory.raw import load64be, lsr, store8, store16, store32, store64, zero
 from nfuse.nf.abi import CX_BUDGET, CX_DROP, CX_FAULT, CX_INITIATOR, CX_NOW, CX_REPLY, CX_REVERSE, LOOP_BUDGET
 from nfuse.nf.abi import MAT_DECAP, MAT_DROP, MAT_ENCAP, MAT_ENCAP_DST, MAT_ENCAP_SRC, MAT_ENCAP_TOS, MAT_ENCAP_TTL
-from nfuse.nf.abi import MAT_MASK, MAT_REPLY, MAT_RUN, MAT_SIZE
+from nfuse.nf.abi import MAT_MASK, MAT_REPLY, MAT_RUN, MAT_SIZE, MAT_TURN
 from nfuse.nf.arithmetic import address_less, address_version, div_floor, in_prefix, mod_floor
 from nfuse.nf.containers import array_at, map_delete, map_find, map_put, ring_pop, ring_push, stack_pop, stack_push
 from nfuse.nf.logs import log_alert
@@ -51,6 +51,7 @@ EVERYTHING = Effects(
     modifies=frozenset(MODIFY_FIELDS),
     encaps=frozenset({"ipip"}),
     decaps=frozenset({"ipip"}),
+    turns=True,
     replies=True,
     place=True,
     initiator=True,

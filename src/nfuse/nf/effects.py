@@ -25,6 +25,7 @@ class Effects:
         modifies: Names of fields that ``flow.modify`` may record.
         encaps, decaps: Kinds of headers.
         runs: State functions that may be chosen.
+        turns: May record ``flow.turn_back``.
         replies: May ask for a reply (``pkt.reply`` or ``flow.drop(reply=)``).
         state_reads, state_writes: State fields; containers count as one field each.
         parameters: Parameters read.
@@ -46,6 +47,7 @@ class Effects:
     encaps: frozenset[str] = frozenset()
     decaps: frozenset[str] = frozenset()
     runs: frozenset[str] = frozenset()
+    turns: bool = False
     replies: bool = False
     state_reads: frozenset[str] = frozenset()
     state_writes: frozenset[str] = frozenset()

@@ -39,6 +39,7 @@ class Record:
         encap: Header to push.
         decap: Kind of header to remove.
         run: Name of the chosen state function; "" for ``on_packet``; None if none was chosen.
+        turn: Whether the flow is sent out where it came in.
     """
 
     recorded: bool = False
@@ -48,6 +49,7 @@ class Record:
     encap: IpIpHeader | None = None
     decap: str | None = None
     run: str | None = None
+    turn: bool = False
 
 
 def zero_of(kind: Kind) -> Any:
@@ -190,6 +192,11 @@ class FlowFacade:
         made = record_of(self)
         name = function.__name__
         made.run, made.recorded = "" if name == "on_packet" else name, True
+
+    def turn_back(self) -> None:
+        """Record that the flow is sent out where it came in."""
+        made = record_of(self)
+        made.turn = made.recorded = True
 
 
 def record_of(flow: FlowFacade) -> Record:

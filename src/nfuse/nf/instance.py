@@ -6,7 +6,10 @@ import copy
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
-from nfuse.memory.arena import Arena
+import numpy as np
+from numpy.typing import NDArray
+
+from nfuse.memory.arena import PAGE, Arena
 from nfuse.nf.arithmetic import wrap
 from nfuse.nf.base import NF, annotations_of
 from nfuse.nf.containers import CLASSES, Container, read_item, write_item
@@ -19,7 +22,7 @@ from nfuse.nf.source import class_error
 if TYPE_CHECKING:
     from nfuse.nf.compile import NFInfo
 
-ARENA_SIZE = 1 << 30
+ARENA_SIZE = 1 << 31
 """Address space reserved for one instance's State; memory grows only with use."""
 
 
@@ -143,7 +146,8 @@ class Instance:
                 kind = type(self.nf).__name__
                 raise ParameterError(f"{kind} has no parameter {name!r}", name, nearest=nearest(name, known))
             checked[name] = known[name].check(value)
-        before, used, bytes_before = dict(self.nf.__dict__), self._used, self.arena.bytes[: self._used].copy()
+        before, used, memory = dict(self.nf.__dict__), self._used, self._written()
+        kept = self._pages[memory]
         rooms = {name: container._room for name, container in self._containers.items()}
         self.nf.__dict__.update(checked)
         self._store_parameters()
@@ -152,12 +156,20 @@ class Instance:
         except BaseException:
             self.nf.__dict__.clear()
             self.nf.__dict__.update(before)
-            self.arena.bytes[used : self._used] = 0
-            self.arena.bytes[:used] = bytes_before
+            self._pages[self._written()] = 0
+            self._pages[memory] = kept
             self._used = used
             for name, room in rooms.items():
                 self._containers[name].adopt(room)
             raise
+
+    @property
+    def _pages(self) -> NDArray[Any]:
+        return self.arena.bytes.view("<u8").reshape(-1, PAGE // 8)
+
+    def _written(self) -> NDArray[Any]:
+        """Return the numbers of the pages that hold anything; to look takes no memory, as a copy of all would."""
+        return np.flatnonzero(self._pages[: -(-self._used // PAGE)].any(axis=1))
 
     def values(self, containers: bool = True) -> dict[str, Any]:
         """Return all State fields as plain Python values, for comparison; on request without the containers."""

@@ -35,6 +35,7 @@ from nfuse.packet.checksum import (
     ip_end,
     ipv4_checksum_ok,
 )
+from nfuse.packet.options import get_tcp_mss, set_tcp_mss
 from nfuse.packet.parse import parse, parse_burst
 from nfuse.packet.quoted import quoted_dst, quoted_l4, quoted_src, quoted_tuple
 from nfuse.packet.read import (
@@ -80,6 +81,7 @@ __all__ = [
     "get_ip_src",
     "get_ip_tos",
     "get_ip_ttl",
+    "get_tcp_mss",
     "has_l4",
     "has_udp",
     "ip_end",
@@ -112,6 +114,7 @@ __all__ = [
     "set_ip_src",
     "set_ip_ttl",
     "set_sport",
+    "set_tcp_mss",
     "set_vlan_pcp",
     "set_vlan_vid",
 ]

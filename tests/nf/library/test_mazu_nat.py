@@ -202,6 +202,106 @@ def test_between_two_networks(engine: str) -> None:
     assert wire.send(out.back()) is None  # a reply that comes from the wrong side is none
 
 
+HOSTS = ["10.0.0.1", "10.0.0.2", "10.1.2.3"]
+HAIRPIN_STEP = st.one_of(
+    st.tuples(st.just("out"), st.sampled_from(HOSTS), st.integers(1, 3), st.sampled_from(["tcp", "udp"])),
+    st.tuples(st.just("turn"), st.sampled_from(HOSTS), st.integers(1, 3), st.integers(0, 1000)),
+    st.tuples(st.just("turn"), st.sampled_from(HOSTS), st.integers(1, 3), st.integers(0, 1000)),
+    st.tuples(st.just("answer"), st.integers(0, 1000)),
+    st.tuples(st.just("nobody"), st.sampled_from(HOSTS), st.sampled_from(["tcp", "udp", "icmp"])),
+    st.tuples(st.just("intruder"), st.integers(0, 1000)),
+    st.tuples(st.just("expire")),
+)
+
+
+@pytest.mark.parametrize("engine", engines())
+@pytest.mark.parametrize("two_sided", [True, False])
+@given(st.lists(HAIRPIN_STEP, max_size=50))
+@few(25)
+def test_hairpinning(engine: str, two_sided: bool, steps: list[tuple[Any, ...]]) -> None:
+    """Inside endpoints reach each other by their public addresses and ports, and see each other under these."""
+    wire = Wire(MazuNat(public=POOL, inside="10.0.0.0/8", ports=(5000, 5003)), engine, two_sided=two_sided)
+    inward = [1] if two_sided else [0]
+    mapping: dict[Endpoint, tuple[str, int]] = {}
+    turned: list[tuple[Packet, Packet]] = []
+    for step in steps:
+        match step:
+            case ("out", src, sport, proto):
+                out = wire.send(Packet(src, proto=proto, sport=sport))
+                if out is not None:
+                    assert wire.sides == [0]
+                    assert mapping.setdefault((proto, src, sport), (out.src, out.sport)) == (out.src, out.sport)
+            case ("turn", src, sport, number) if mapping:
+                (proto, host, port), (public, public_port) = list(mapping.items())[number % len(mapping)]
+                packet = Packet(src, public, proto, sport, public_port)
+                out = wire.send(packet)
+                if (src, sport) == (host, port):
+                    assert out is None  # to itself: the answer would be the same flow
+                elif out is not None:
+                    mine = mapping.setdefault((proto, src, sport), (out.src, out.sport))
+                    assert out == Packet(*mine[:1], host, proto, mine[1], port)
+                    assert wire.sides == inward
+                    turned.append((packet, out))
+                else:
+                    assert (proto, src, sport) not in mapping
+            case ("answer", number) if turned:
+                packet, out = turned[number % len(turned)]
+                assert wire.send(out.back()) == packet.back()
+                assert wire.sides == inward
+            case ("nobody", src, proto):
+                free = next(port for port in range(4999, 5005) if all(port != p for _, p in mapping.values()))
+                dport = 0 if proto == "icmp" else free
+                assert wire.send(Packet(src, POOL[0], proto, 77, dport)) is None
+            case ("intruder", number) if mapping:
+                (proto, _, _), (public, port) = list(mapping.items())[number % len(mapping)]
+                assert wire.send(Packet("192.0.2.77", public, proto, 9, port), side=int(two_sided)) is None
+            case ("expire",):
+                wire.wait(10_000)
+                for _ in range(20):
+                    wire.send(Packet("192.0.2.5", "172.16.0.1", "udp", 9, 9))
+                mapping.clear()
+                turned.clear()
+    assert set(wire.dropped()) <= {"unsolicited", "no port left", "reverse key in use"}
+    owners = wire.state("mazunat")["owner"]
+    expected = [int(ipaddress.ip_address(src)) << 16 | sport for _, src, sport in mapping]
+    assert sorted(filter(None, owners)) == sorted(expected)
+
+
+@pytest.mark.parametrize("engine", engines())
+@pytest.mark.parametrize("settings", [{"inside": "10.0.0.0/8", "hairpin": False}, {}])
+def test_no_hairpinning(engine: str, settings: dict[str, Any]) -> None:
+    """Switched off; or where anybody may be inside, so that it would let strangers in."""
+    wire = Wire(MazuNat(public=POOL[0], ports=(5000, 5003), **settings), engine, two_sided=True)
+    assert wire.send(Packet("10.0.0.1", sport=2)) == Packet(POOL[0], sport=5000)
+    assert wire.send(Packet("10.0.0.2", POOL[0], sport=2, dport=5000)) is None
+    assert wire.dropped() == {"unsolicited": 1}
+
+
+@pytest.mark.parametrize("engine", engines())
+def test_hairpinned_flows_when_the_pool_changes(engine: str) -> None:
+    wire = Wire(MazuNat(public=POOL[0], inside="10.0.0.0/8", ports=(5000, 5003)), engine, two_sided=True)
+    owner, guest = Packet("10.0.0.1", sport=2), Packet("10.0.0.2", POOL[0], sport=4, dport=5000)
+    assert wire.send(owner) == owner.to(src=POOL[0], sport=5000)
+    turned = Packet(POOL[0], "10.0.0.1", sport=5002, dport=2)
+    assert wire.send(guest) == turned
+    wire.set("mazunat", public=POOL)
+    assert wire.send(guest) == turned
+    assert wire.sides == [1]
+    wire.set("mazunat", hairpin=False)
+    assert wire.send(guest) is None
+    wire.set("mazunat", hairpin=True)  # ports that were taken meanwhile are not known
+    assert wire.send(guest) is None
+    wire.set("mazunat", public=POOL[1:])
+    assert wire.send(guest) is None
+    assert wire.dropped() == {"unsolicited": 3}
+    out = wire.send(owner)
+    assert out is not None
+    again = wire.send(Packet("10.0.0.2", POOL[1], sport=4, dport=out.sport))
+    assert again is not None
+    assert (again.dst, again.dport, wire.sides) == ("10.0.0.1", 2, [1])
+    assert wire.send(again.back()) == Packet(POOL[1], "10.0.0.2", sport=out.sport, dport=4)
+
+
 @pytest.mark.parametrize("engine", engines())
 def test_the_pool_changes(engine: str) -> None:
     wire = Wire(MazuNat(public=POOL[0], ports=(6000, 6003)), engine)

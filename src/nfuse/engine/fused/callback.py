@@ -35,6 +35,7 @@ from nfuse.nf.abi import (
     MAT_RECORDED,
     MAT_REPLY,
     MAT_RUN,
+    MAT_TURN,
     MAT_VALUE_SIZE,
     MAT_VALUES,
     REPLIES,
@@ -142,6 +143,7 @@ class Callback:
         poke(at + MAT_REPLY, REPLIES.index(made.reply or ""), 4)
         if made.run:
             poke(at + MAT_RUN, 1 + plan.info.functions.index(made.run), 4)
+        poke(at + MAT_TURN, int(made.turn), 4)
         if (made.encap is not None and not plan.encap) or (made.decap and not plan.decap):
             raise NotImplementedError(
                 f"{plan.info.name}: an interpreted handler pushes or removes a header through a helper; call "

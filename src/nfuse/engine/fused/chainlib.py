@@ -4,7 +4,7 @@ from nfuse.engine.fused.context import *
 from nfuse.engine.fused.context import FLAGS as FLAGS_OF
 from nfuse.engine.fused.records import arm, armed, node_of
 from nfuse.engine.fused.rewrite import rewrite_here, rewrite_last
-from nfuse.engine.fused.sessions import ext_of, fcb_of, keep_entry_key, packet_hash, refresh, track
+from nfuse.engine.fused.sessions import ext_of, fcb_of, keep_entry_key, packet_hash, refresh, track, travels, turn_out
 from nfuse.engine.fused.support import clear_record, count, count_drop, emit, too_long
 from nfuse.engine.fused.tuples import read_packet
 from nfuse.flow.blocks import prefetch_block

@@ -172,6 +172,9 @@ class Generator(SlowPath, FastPath):
                 w("count_drop(X, R_MTU)", "status = i64(1)")
             with w.block("if number:"):
                 w("fcb = fcb_of(X, number)")
+                if self.turns:
+                    with w.block("if status == 0:"):
+                        w("turn_out(P, fcb, side, opening)")
                 with w.block("if status == 0 and special == 0:"):
                     with w.block("if opening and load8(fcb + FLAGS_OF) & FL_REKEY and rekey(X, P, number) == 0:"):
                         w("count_drop(X, R_REVERSE_KEY)", "status = i64(1)", "end(X, number)", "number = i64(0)")
@@ -222,13 +225,16 @@ class Generator(SlowPath, FastPath):
                 w("keep_entry_key(X, P)")
             w("opening = i64(value & 3 == 0)")
             if self.two_sided:
-                w("side = load8(P + SIDE)", "reverse = side")
+                w("side = load8(P + SIDE)")
+                if self.turns:
+                    with w.block("if number:"):
+                        w("side = travels(fcb, opening)")
             else:
-                w("side = 1 - opening", "reverse = side")
+                w("side = 1 - opening")
             w(
                 "store64(X + CURRENT, number)",
                 "store64(X + CX_INITIATOR, opening)",
-                "store64(X + CX_REVERSE, reverse)",
+                "store64(X + CX_REVERSE, side)",
             )
             if self.logs:
                 with w.block("if number:"):
@@ -435,6 +441,8 @@ class Generator(SlowPath, FastPath):
             w("kind = value & 3")
             if not self.two_sided:
                 w("side = kind & 1")
+            elif self.turns:
+                w("side = travels(fcb, 1 - (kind & 1))")
             w("tcp = i64(0)")
             with w.block("if flags & F_TCP:"):
                 w("tcp = load8(load64(P + ADDR) + load16(P + L4) + 13)")
@@ -458,4 +466,6 @@ class Generator(SlowPath, FastPath):
                         w("count_drop(X, R_MTU)")
                 with w.block("elif status == 0:"):
                     w("track(X, fcb, number, opening, tcp, ms, timeouts)")
+                    if self.turns:
+                        w("turn_out(P, fcb, side, opening)")
                     w("store32(order + 4 * out, index)", "out += 1", "sent += 1", "bytes_out += load32(P + WIRE)")

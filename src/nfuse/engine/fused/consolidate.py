@@ -32,6 +32,7 @@ from nfuse.engine.fused.context import (
     FORCE_SLOW,
     GEN,
     HIDDEN,
+    KEEPS_OLD,
     KEY_O,
     KEY_R,
     L_DECAP,
@@ -110,10 +111,47 @@ def consolidate(X: int, fcb: int, ext: int) -> None:
     quick = i64(0)
     if flags & FL_NEVER_QUICK == 0:
         quick = ready(X, fcb, 0, nodes, wrong) | ready(X, fcb, 1, nodes, wrong) << 1
+        if load64(X + KEEPS_OLD) and restores(X, fcb, ext, nodes) == 0:
+            quick &= i64(1) << lsr(flags & FL_SIDE, 1)  # packets of the other direction go NF by NF
     store8(fcb + QUICK, quick)
     store32(fcb + SEEN_GEN, load64(X + GEN))
     counter = load64(X + COUNTERS) + C_CONSOLIDATED
     store64(counter, load64(counter) + 1)
+
+
+@native
+def restores(X: int, fcb: int, ext: int, nodes: int) -> int:
+    """Tell whether undoing all records leads back to the tuple with which the session came in: 1 or 0.
+
+    It does unless an NF has taken back its change of a field, which a later NF had found changed.
+    """
+    flags = load8(fcb + FLAGS)
+    T = X + TUPLE_TEMP
+    before = X + TUPLE_OUT
+    if flags & FL_V6:
+        tuple_from_key(ext + E_KEY_O, 1, T)
+    else:
+        tuple_from_key(fcb + KEY_O, 0, T)
+    seen = i64(0)
+    step = i64(0)
+    while step < nodes:
+        N = node_of(X, nodes - 1 - step if flags & FL_SIDE else step)
+        step += 1
+        local = load64(N + N_LOCAL)
+        if local == 0:
+            continue
+        first = load16(fcb + local + L_MASK) & 15 & ~seen
+        seen |= first
+        while first:
+            field = ctz(first)
+            first &= first - 1
+            if load64(N + N_OLD + 8 * field):
+                load_old(N, fcb, ext, field, before)
+                if field < 2 and field_hi(before, field) != field_hi(T, field):
+                    return i64(0)
+                if field_lo(before, field) != field_lo(T, field):
+                    return i64(0)
+    return i64(1)
 
 
 @native

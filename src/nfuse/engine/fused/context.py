@@ -132,6 +132,8 @@ REPLY_KEY: Final = 1080
 EXPECTED: Final = 1120
 """FCB number of the session whose reply key stands in REPLY_KEY already, 0 none."""
 EXPECTED_HASH: Final = 1128
+KEEPS_OLD: Final = 1136
+"""1: NFs keep what a field was before them, as an earlier NF may change it too."""
 FAR: Final = 1152
 """Addresses of functions that are called by address, i64 by FAR_*."""
 X_SIZE: Final = 8192
@@ -268,6 +270,8 @@ FL_CHANGED: Final = 16
 FL_REKEY: Final = 32
 """The reply key must be taken anew from the next packet of the opener that leaves."""
 FL_NEVER_QUICK: Final = 64
+FL_TURNED: Final = 128
+"""Some NF has recorded that the flow is sent out where it came in."""
 
 # ----------------------------------------------------------------------------------------------------- FCB, cold part
 
@@ -297,12 +301,14 @@ L_MASK: Final = 0
 L_DROP: Final = 2
 """u16: reason number, or 0x8000 | line for a fault."""
 L_MORE: Final = 4
-"""u8: bits 0-3 the reply that goes with the drop, then ``L_ENCAP``, ``L_DECAP``, ``L_WRONG``."""
+"""u8: bits 0-3 the reply that goes with the drop, then ``L_ENCAP``, ``L_DECAP``, ``L_WRONG``, ``L_TURN``."""
 L_REPLY: Final = 15
 L_ENCAP: Final = 16
 L_DECAP: Final = 32
 L_WRONG: Final = 64
 """A recorded address is of the wrong family."""
+L_TURN: Final = 128
+"""The flow is sent out where it came in."""
 L_RUN: Final = 5
 """u8: 1 + number of the chosen state function, 0 for on_packet."""
 L_SIZE: Final = 6

@@ -151,6 +151,7 @@ class FusedEngine:
             set_(cx.OWN_MASK, buckets - 1)
             self._own = [Arena(buckets * index.BUCKET, f"table of {node.name}") for node in chain.nodes]
             self._words(cx.OWN_TABLES, count)[:] = [arena.address for arena in self._own]
+        set_(cx.KEEPS_OLD, int(any(p.old for p in plan.nodes)))
         if plan.last_points is not None:
             set_(cx.LAST_ONLY, 1)
             set_(cx.LAST_POINTS, plan.last_points[0] | plan.last_points[1] << 32)

@@ -39,6 +39,7 @@ class NodePlan:
     records: bool
     encap: bool
     decap: bool
+    turns: bool
     replies: bool
     packet_effects: Any
     reads_at_setup: frozenset[str]
@@ -94,7 +95,7 @@ class ChainPlan:
     def last_points(self) -> tuple[int, int] | None:
         """Offsets of the last points' records by side (0: none), if nothing is applied but the tuple, at the end."""
         found = [0, 0]
-        if any(p.encap or p.decap or p.old for p in self.nodes):
+        if any(p.encap or p.decap for p in self.nodes):
             return None
         for side, placed in enumerate(self.points):
             for point in placed:
@@ -139,6 +140,7 @@ def describe(node: Node) -> NodePlan:
         and bool(recording.records or info.functions or _may_fault(info, "on_flow") or _may_fault(info, "on_change")),
         encap=_uses(info, recording, "encap"),
         decap=_uses(info, recording, "decap"),
+        turns=recording.turns,
         replies=per_packet.replies,
         packet_effects=per_packet,
         reads_at_setup=modify_fields(setup.reads | ({"*"} if setup.opaque else set())),
@@ -224,8 +226,12 @@ def plan_chain(chain: Chain) -> ChainPlan:
     _pair_headers(nodes)
     disturbed = any(p.stateless and modify_fields(p.packet_effects.writes) & set(TUPLE_FIELDS) for p in nodes)
     never_quick = disturbed or _modifies_below_headers(nodes)
+    tunnels = any(p.encap for p in nodes)
     keep_old = {
-        (p.index, f) for p in nodes for f in p.modifies & set(TUPLE_FIELDS) if disturbed or _shared(nodes, p, f)
+        (p.index, f)
+        for p in nodes
+        for f in p.modifies & set(TUPLE_FIELDS)
+        if disturbed or _shared(nodes if chain.two_sided or tunnels else nodes[: p.index], p, f)
     }
 
     hot = _Room(HOT_SIZE)
@@ -235,7 +241,7 @@ def plan_chain(chain: Chain) -> ChainPlan:
         order = nodes if side == 0 else nodes[::-1]
         for point in apply_points([stage(plan, chain, side) for plan in order]):
             record = hot.take(POINT_SIZE, 2)
-            last = point.before == len(nodes) and not keep_old
+            last = point.before == len(nodes)
             here = bool(point.fields & set(TUPLE_FIELDS)) and not last
             values = hot.take(12, 4) if here else 0
             values6 = ext.take(32, 8) if here else 0
@@ -254,11 +260,12 @@ def plan_chain(chain: Chain) -> ChainPlan:
         if not plan.records:
             continue
         plan.local = hot.take(L_SIZE, 2)
+        only_v4 = "ipv4" in plan.traffic.proves and not tunnels  # else it may see the IPv4 header around an IPv6 packet
         for name in MODIFY_FIELDS:
             if name not in plan.modifies:
                 continue
             size = VALUE_SIZE.get(name, 1)
-            address = name in ("ip_src", "ip_dst")
+            address = name in ("ip_src", "ip_dst") and not only_v4
             plan.values[name] = hot.take(size, min(size, 4))
             if address:
                 plan.values6[name] = ext.take(16, 8)
@@ -275,7 +282,7 @@ def plan_chain(chain: Chain) -> ChainPlan:
 
 
 def _shared(nodes: list[NodePlan], plan: NodePlan, name: str) -> bool:
-    """Tell whether another NF may modify the same field (so that the value before may change after it was recorded)."""
+    """Tell whether another of `nodes` may modify the same field: the value before may change after it was recorded."""
     return any(other is not plan and name in other.modifies for other in nodes)
 
 

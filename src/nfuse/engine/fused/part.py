@@ -28,6 +28,7 @@ class Part:
         self.back = False
         self.handlers: dict[tuple[int, str], int] = {}
         self.two_sided = plan.chain.two_sided
+        self.turns = self.two_sided and any(p.turns for p in plan.nodes)
         self.replies = any(e.replies for p in plan.nodes for e in p.info.effects.values())
         self.logs = any(e.logs for p in plan.nodes for e in p.info.effects.values())
 

@@ -13,6 +13,7 @@ from nfuse.engine.fused.context import (
     FL_CHANGED,
     FL_REKEY,
     FL_SIDE,
+    FL_TURNED,
     FL_V6,
     FLAGS,
     HIDDEN,
@@ -24,6 +25,7 @@ from nfuse.engine.fused.context import (
     L_MORE,
     L_RUN,
     L_SIZE,
+    L_TURN,
     L_WRONG,
     MATCHED,
     N_ENCAP,
@@ -85,6 +87,7 @@ from nfuse.nf.abi import (
     MAT_RECORDED,
     MAT_REPLY,
     MAT_RUN,
+    MAT_TURN,
     MAT_VALUES,
     TUPLE_PROTO,
     TUPLE_SIZE,
@@ -313,12 +316,32 @@ def commit(X: int, fcb: int, ext: int, node: int, M: int) -> None:
         store8(at + 33, load64(M + MAT_ENCAP_TOS))
     if load32(M + MAT_DECAP):
         more |= L_DECAP
+    if load32(M + MAT_TURN):
+        more |= L_TURN
+    turned = (more | load8(record + L_MORE)) & L_TURN
     store8(record + L_MORE, more)
+    if turned:
+        note_turn(X, fcb)
     store8(fcb + FLAGS, load8(fcb + FLAGS) | FL_CHANGED | FL_REKEY)
     store8(fcb + QUICK, 0)
     store64(X + EXPECTED, 0)
     if changed:
         mark_readers(X, fcb, node, changed)
+
+
+@native
+def note_turn(X: int, fcb: int) -> None:
+    """Note in a session's flags whether an NF has recorded that it is sent out where it came in."""
+    turned = i64(0)
+    nodes = load64(X + NODES)
+    node = i64(0)
+    while node < nodes:
+        local = load64(node_of(X, node) + N_LOCAL)
+        if local:
+            turned |= load8(fcb + local + L_MORE) & L_TURN
+        node += 1
+    flags = load8(fcb + FLAGS)
+    store8(fcb + FLAGS, flags | FL_TURNED if turned else flags & ~FL_TURNED)
 
 
 @native
@@ -361,7 +384,10 @@ def record_fault(X: int, fcb: int, node: int, line: int) -> None:
     local = load64(node_of(X, node) + N_LOCAL)
     record = fcb + local
     unset = load16(record + L_MASK)
+    turned = load8(record + L_MORE) & L_TURN
     zero(record, L_SIZE)
+    if turned:
+        note_turn(X, fcb)
     store16(record + L_DROP, FAULT_BIT | (line & 0x7FFF))
     store8(fcb + FLAGS, load8(fcb + FLAGS) | FL_CHANGED | FL_REKEY)
     store8(fcb + QUICK, 0)

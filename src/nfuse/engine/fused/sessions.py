@@ -22,6 +22,7 @@ from nfuse.engine.fused.context import (
     FL_HAS_REPLY_KEY,
     FL_REKEY,
     FL_SIDE,
+    FL_TURNED,
     FL_V6,
     FLAGS,
     FREE,
@@ -368,7 +369,7 @@ def reply_key(X: int, P: int, fcb: int, ext: int, flags: int) -> int:
     # Ports of the session: a first fragment or a stripped header must not lose them.
     store32(R + TUPLE_PROTO, load8((ext + 36) if v6 else (fcb + KEY_O + 12)))
     side = i64((flags & FL_SIDE) != 0)
-    if load64(X + TWO_SIDED):
+    if load64(X + TWO_SIDED) and flags & FL_TURNED == 0:
         side = 1 - side
     key = X + REPLY_KEY
     key_from_tuple(R, side, v6, key)
@@ -430,6 +431,21 @@ def rekey(X: int, P: int, number: int) -> int:
     install(X, number, KIND_REPLY, v6, h)
     store8(fcb + FLAGS, (flags & ~FL_REKEY) | FL_HAS_REPLY_KEY | FL_CHANGED)
     return i64(1)
+
+
+@inlined
+def travels(fcb: int, opening: int) -> int:
+    """Return the side on which a session's packets travel: 0 in chain order, 1 backwards.
+
+    Of a session that is turned back both directions come in by one port: it is the session that tells them apart.
+    """
+    return i64(load8(fcb + FLAGS) & FL_SIDE != 0) ^ (1 - opening)
+
+
+@inlined
+def turn_out(P: int, fcb: int, side: int, opening: int) -> None:
+    """Choose the port by which a packet that has travelled on `side` leaves: replies go to where the opener is."""
+    store8(P + SIDE, side ^ (opening & i64(load8(fcb + FLAGS) & FL_TURNED != 0)))
 
 
 @native

@@ -158,6 +158,8 @@ class ReferenceEngine:
                     raise Dropped("chain", "unmatched")
             self._check_size(packet)
             self._leave(trip, tcp_flags)
+            if self.chain.two_sided and trip.session is not None:
+                packet.turn(trip.session.leaves(trip.opening))
             leaving.append(packet)
         except Dropped as drop:
             trip.dropped = drop
@@ -222,10 +224,12 @@ class ReferenceEngine:
                 session = None
             if session is not None:
                 trip.session, trip.opening = session, opening
-        if self.chain.two_sided:
-            trip.reverse = side == 1
-        else:
+        if not self.chain.two_sided:
             trip.reverse = trip.session is not None and not trip.opening
+        elif trip.session is not None:
+            trip.reverse = trip.session.travels(trip.opening) == 1
+        else:
+            trip.reverse = side == 1
         return trip
 
     def _is_over(self, session: Session, opening: bool, trip: Trip) -> bool:

@@ -171,10 +171,11 @@ class Packet:
             return None
         return Packet(bench.reply, read_bytes(int(bench.reply["addr"]), int(bench.reply["len"])))
 
-    def turn(self) -> None:
-        """Change the side by which the packet leaves."""
-        self.desc["side"] = 1 - int(self.desc["side"])
-        self._read()
+    def turn(self, side: int) -> None:
+        """Let the packet leave as those of a side do: 0 by the forward output, 1 by the reverse one."""
+        if int(self.desc["side"]) != side:
+            self.desc["side"] = side
+            self._read()
 
     def _take(self, bench: Bench) -> None:
         self.desc = bench.desc.copy()

@@ -190,7 +190,9 @@ class Place:
         if not made.recorded:
             return None
         drop = self._counted(made.drop) if made.drop else ""
-        return Record(dict(made.modifies), {}, drop, made.reply or "", made.encap, made.decap or "", made.run or "")
+        return Record(
+            dict(made.modifies), {}, drop, made.reply or "", made.encap, made.decap or "", made.run or "", made.turn
+        )
 
     def _counted(self, reason: str) -> str:
         """Return the text under which a drop reason is counted."""

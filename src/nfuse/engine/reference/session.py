@@ -56,6 +56,7 @@ class Record:
         encap: The header to push, or None.
         decap: The kind of header to remove, or "".
         run: Name of the state function chosen, or "" for on_packet.
+        turn: The flow is sent out where it came in.
         foreign: A recorded address is not of the session's family.
     """
 
@@ -66,6 +67,7 @@ class Record:
     encap: Any = None
     decap: str = ""
     run: str = ""
+    turn: bool = False
     foreign: bool = False
 
 
@@ -144,6 +146,19 @@ class Session:
         if self.closing:
             return CLOSING
         return ESTABLISHED if (self.acknowledged if self.entry.proto == TCP else self.replied) else NEW
+
+    @property
+    def turned(self) -> bool:
+        """Whether its packets leave where they came in: some NF has recorded it."""
+        return any(seat.record.turn for seat in self.seats)
+
+    def travels(self, opening: bool) -> int:
+        """Return the side of whose packets those of a direction travel: 0 in chain order, 1 backwards."""
+        return self.side if opening else 1 - self.side
+
+    def leaves(self, opening: bool) -> int:
+        """Return the side of whose packets those of a direction leave: all others go to where the opener is."""
+        return 1 - self.side if self.turned or not opening else self.side
 
     def timeout(self, timeouts: dict[str, int]) -> int:
         """Milliseconds that the session lives after a packet, by protocol and state."""

@@ -100,7 +100,7 @@ class Sessions:
         Raises:
             KeyInUse: The key belongs to a session (this one's own keys count too).
         """
-        key = Key(1 - session.side if self._two_sided else session.side, left.mirror())
+        key = Key(1 - session.leaves(opening=True) if self._two_sided else session.side, left.mirror())
         if key == session.reply_key:
             return
         if key in self._keys and key != session.old_key:

@@ -245,7 +245,7 @@ class Traveller:
         if packet is None:
             return
         if self._chain.two_sided:
-            packet.turn()
+            packet.turn(1 - int(trip.packet.desc["side"]))
         made = Trip(packet, trip.clock, trip.session, not trip.opening, error=packet.error, made=True)
         made.entry = trip.entry
         made.observer = trip.observer

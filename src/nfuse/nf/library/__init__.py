@@ -26,6 +26,7 @@ from nfuse.nf.library.nptv6 import Nptv6
 from nfuse.nf.library.packet_size_histogram import PacketSizeHistogram
 from nfuse.nf.library.rate_limiter import RateLimiter
 from nfuse.nf.library.static_nat import StaticNat
+from nfuse.nf.library.tcp_mss_clamp import TcpMssClamp
 
 __all__ = [
     "LIBRARY",
@@ -49,6 +50,7 @@ __all__ = [
     "PacketSizeHistogram",
     "RateLimiter",
     "StaticNat",
+    "TcpMssClamp",
 ]
 
 LIBRARY: dict[str, type[NF]] = {
@@ -74,6 +76,7 @@ LIBRARY: dict[str, type[NF]] = {
         PacketSizeHistogram,
         RateLimiter,
         StaticNat,
+        TcpMssClamp,
     )
 }
 """The library's NFs by the name that a chain file uses."""

@@ -36,13 +36,21 @@ GAPS = (
     *(-1_000, 365 * 86_400_000),
 )
 """Milliseconds between two packets: mostly none, sometimes beyond each time-out, once back in time, once a year."""
+MSS_OPTIONS = (
+    b"\2\4\5\xb4",
+    b"\1\2\4\5\xb4",
+    b"\3\3\7\4\2\2\4\0\x40",
+    b"\3\0\2\4\5\xb4",
+    b"\2\6\5\xb4",
+)
+"""Maximum segment sizes: alone, at an odd place, small; options that are broken."""
 KINDS = (
     *("udp",) * 3,
     *("tcp",) * 4,
     *("reply",) * 4,
     *("session",) * 2,
     *("icmp error",) * 2,
-    *("echo", "fragments", "answer fragment", "odd", "malformed", "snapped", "vlan"),
+    *("echo", "hairpin", "fragments", "answer fragment", "odd", "malformed", "snapped", "vlan"),
 )
 TCP_TALK = (("tcp", "S"), ("reply", "SA"), ("tcp", "A"), ("reply", "PA"), ("tcp", "FA"), ("reply", "FA"), ("tcp", "A"))
 START = 1_700_000_000_000
@@ -119,7 +127,9 @@ def plain(step: Step) -> Packet:
     data = payload(step.size, step.spice)
     ttl = (64, 64, 64, 2, 1)[step.spice % 7 % 5]
     if step.kind == "tcp":
-        return build(_made("tcp", ends, data, flags=_bits(TCP_FLAGS[step.flags]), seq=1000, ttl=ttl))
+        options = MSS_OPTIONS[step.spice % len(MSS_OPTIONS)] if step.spice % 4 == 2 else b""
+        flags = _bits(TCP_FLAGS[step.flags])
+        return build(_made("tcp", ends, data, flags=flags, seq=1000, ttl=ttl, options=options))
     if step.kind == "echo":
         kind = ICMP[family]["echo-reply" if step.spice % 4 == 0 else "echo-request"]
         return build(_made("icmp", ends, data, icmp=kind, id=sport if step.spice % 3 else 0, seq=step.flags))
@@ -170,6 +180,19 @@ def _mirrored(packet: Packet, step: Step) -> Packet | None:
         return None
 
 
+def _neighbour(packet: Packet, step: Step) -> Packet | None:
+    """Return what another host sends to the source of a packet that came out: to a public address and port."""
+    view: Any = packet.view
+    if not view.ip or view.vlan or not (view.tcp or view.udp) or packet.bytes[12:14] not in (b"\x08\x00", b"\x86\xdd"):
+        return None
+    hosts = CLIENTS[view.ip.version]
+    ends = (hosts[step.host % len(hosts)], SPORTS[step.port], str(view.ip.src), view.sport)
+    data = payload(step.size, step.spice)
+    if view.tcp:
+        return build(_made("tcp", ends, data, flags=_bits(TCP_FLAGS[step.flags]), seq=1000))
+    return build(_made("udp", ends, data))
+
+
 def _error(packet: Packet, step: Step) -> Packet | None:
     """Return an ICMP error about a packet that came out of the chain, by its receiver or by a router."""
     view: Any = packet.view
@@ -183,6 +206,11 @@ def _error(packet: Packet, step: Step) -> Packet | None:
     return build(_made("icmp", ends, packet.bytes[14:][:most], icmp=(kind, 1)))
 
 
+def _place_of_recent(sent: list[Packet], step: Step) -> int:
+    """Return where among the packets that have come out the one stands that a step is about."""
+    return -1 - step.server % min(len(sent), 6)
+
+
 def expand(step: Step, sent: list[Packet], number: int) -> list[Packet]:
     """Return the packets of one step, without their times.
 
@@ -191,12 +219,14 @@ def expand(step: Step, sent: list[Packet], number: int) -> list[Packet]:
         sent: What has come out of the chain so far.
         number: Identification of its fragments.
     """
-    recent = sent[-1 - step.server % min(len(sent), 6)] if sent else None
+    recent = sent[_place_of_recent(sent, step)] if sent else None
     packet: Packet | None = None
     if step.kind == "reply" and recent is not None:
         packet = _mirrored(recent, step)
     elif step.kind == "icmp error" and recent is not None:
         packet = _error(recent, step)
+    elif step.kind == "hairpin" and recent is not None:
+        packet = _neighbour(recent, step)
     elif step.kind in ("fragments", "answer fragment"):
         return _pieces(step, recent, number)
     if packet is None:
@@ -267,10 +297,11 @@ def converse(chain: Chain | None, drawn: list[Step]) -> list[Packet]:
     now = START
     for number, step in enumerate(inner for outer in drawn for inner in unfold(outer)):
         now += GAPS[step.gap]
+        answers_by = 1 - sent[_place_of_recent(sent, step)].side if sent and step.host != 3 else step.host % 2
         for made in expand(step, sent, number):
             side = step.spice % 8 == 3  # to a chain with one side, that of the input means nothing
             if two_sided and step.kind in ("reply", "icmp error", "answer fragment"):
-                side = bool(1 - step.host % 2)
+                side = bool(answers_by)
             elif two_sided:
                 side = bool(step.flags >> 2 & 1)
             packet = replace(made, time=now * 1_000_000 + step.spice * 1_000, side=int(side))
