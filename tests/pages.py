@@ -111,7 +111,7 @@ def call(command: str, capsys: pytest.CaptureFixture[str]) -> tuple[int, str]:
         words[:1] = [sys.executable, "-m", "nfuse"]
     root = Path(__file__).resolve().parents[1]
     environment = {**os.environ, **more, "PYTHONPATH": str(root / "src")}
-    done = subprocess.run(words, capture_output=True, text=True, env=environment, timeout=300)
+    done = subprocess.run(words, stdin=subprocess.DEVNULL, capture_output=True, text=True, env=environment, timeout=300)
     return done.returncode, done.stdout + done.stderr.replace(COMPILING, "")
 
 

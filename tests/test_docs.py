@@ -15,7 +15,7 @@ from nfuse.packet.reasons import MALFORMED
 
 ROOT = Path(__file__).resolve().parent.parent
 DOCS = ROOT / "docs"
-PAGES = ["chain-file.md", "handlers.md", "nfs/README.md", "ports.md", "writing-an-nf.md"]
+PAGES = ["chain-file.md", "nfs/README.md", "ports.md", "writing-an-nf.md"]
 
 
 @pytest.mark.parametrize("name", PAGES)
@@ -26,7 +26,9 @@ def test_page(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys
     assert page.run(monkeypatch, capsys) > 0
 
 
-@pytest.mark.parametrize("name", [path.relative_to(ROOT).as_posix() for path in [*DOCS.rglob("*.md"), ROOT / "README.md"]])
+@pytest.mark.parametrize(
+    "name", [path.relative_to(ROOT).as_posix() for path in [*DOCS.rglob("*.md"), ROOT / "README.md"]]
+)
 def test_links_lead_somewhere(name: str) -> None:
     for target in re.findall(r"\]\((?!https?:)([^)\s]+)\)", (ROOT / name).read_text()):
         path, _, anchor = target.partition("#")
