@@ -1,8 +1,8 @@
 """Translate a capture, out and back: hosts in 10.0.0.0/8 leave under one public address, answers find their way home.
 
 `python examples/nat_capture.py` makes a capture of its own;
-`python examples/nat_capture.py LAN.pcap` translates yours: packets that hosts of 10.0.0.0/8 send. What they got back in it
-is left out, for it is addressed to them, not to the public address. Instead the far ends answer what the NAT sends.
+`python examples/nat_capture.py LAN.pcap` translates yours: the packets that hosts of 10.0.0.0/8 send. What they get in
+it is left out: it is addressed to them, not to the public address. Instead the far ends answer what the NAT sends.
 """
 
 import sys

@@ -1,7 +1,7 @@
 """A page of documentation as a program: its code blocks are files, code and commands, run in the order of the page.
 
 - A block that begins with a comment of a file name (``# packet_cap.py``, ``# edge.yaml``, ``# acl.txt``) is that file.
-- Other ``python`` blocks are run; other ``yaml`` blocks must be part of a chain file, and are loaded if they have a chain.
+- Other ``python`` blocks are run. ``yaml`` blocks are loaded if they have a chain.
 - ``console`` blocks are commands, each after ``$``, with all that they print below. ``...`` in what is shown stands for
   anything within a line; a line of its own ``...`` for any lines.
 - In ``sh`` blocks each line that begins with ``nfuse`` is run and must succeed.

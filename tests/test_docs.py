@@ -1,4 +1,4 @@
-"""What the pages of docs/ say is true: their commands run and print what is shown, their code runs, their tables match."""
+"""What the pages of docs/ say is true: commands run and print what is shown, code runs, tables match the code."""
 
 from __future__ import annotations
 
