@@ -1,7 +1,7 @@
 """A page of documentation as a program: its code blocks are files, code and commands, run in the order of the page.
 
 - A block that begins with a comment of a file name (``# packet_cap.py``, ``# edge.yaml``, ``# acl.txt``) is that file.
-- Other ``python`` blocks are run; other ``yaml`` blocks must be part of a chain file, and load if they have a chain.
+- Other ``python`` blocks are run. ``yaml`` blocks are loaded if they have a chain.
 - ``console`` blocks are commands, each after ``$``, with all that they print below. ``...`` in what is shown stands for
   anything within a line; a line of its own ``...`` for any lines.
 - In ``sh`` blocks each line that begins with ``nfuse`` is run and must succeed.
@@ -111,7 +111,7 @@ def call(command: str, capsys: pytest.CaptureFixture[str]) -> tuple[int, str]:
         words[:1] = [sys.executable, "-m", "nfuse"]
     root = Path(__file__).resolve().parents[1]
     environment = {**os.environ, **more, "PYTHONPATH": str(root / "src")}
-    done = subprocess.run(words, capture_output=True, text=True, env=environment, timeout=300)
+    done = subprocess.run(words, stdin=subprocess.DEVNULL, capture_output=True, text=True, env=environment, timeout=300)
     return done.returncode, done.stdout + done.stderr.replace(COMPILING, "")
 
 

@@ -102,6 +102,25 @@ def test_coarser_sessions_have_a_file_of_their_own(capsys, chain, tmp_path, engi
         assert row["client.peer"] in {flow["dst"] for flow in mine}
 
 
+def test_a_session_that_is_coarser_than_a_flow_by_itself(capsys, tmp_path) -> None:
+    source = SOURCE.split("class Keeper")[0] + "class Hosts(NF):\n    session = (ip.src,)\n\n    class Session:\n"
+    source += "        packets: u32\n\n    def on_packet(self, pkt, flow):\n        flow.packets += 1\n\n\n"
+    (tmp_path / "hosts.py").write_text(source + "chain = Chain(Hosts())\n")
+    arguments = ["run", str(tmp_path / "hosts.py"), "-i", GEN, "--flows", str(tmp_path / "f.csv")]
+    assert nfuse(capsys, *arguments)[0] == 0
+    assert (tmp_path / "f.csv").read_text().splitlines()[0].endswith(",deadline")
+    rows = list(csv.DictReader((tmp_path / "f.hosts.session.csv").open()))
+    assert list(rows[0]) == ["ip.src", "flows", "session.packets"]
+    assert sum(int(row["session.packets"]) for row in rows) == 300
+
+
+def test_no_packets_no_blocks(capsys, chain, tmp_path) -> None:
+    for engine in ("fused", "reference"):
+        arguments = ["run", chain, "-i", "null:", "--flows", str(tmp_path / "f.csv"), "--engine", engine]
+        assert nfuse(capsys, *arguments)[0] == 0
+        assert len((tmp_path / "f.keeper.client.csv").read_text().splitlines()) == 1
+
+
 def test_texts() -> None:
     assert text([]) == text({}) == "empty"
     assert text([5]) == "1 item: 5"

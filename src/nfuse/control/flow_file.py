@@ -21,7 +21,7 @@ def write_flows(
     """Write live sessions as CSV with a header line, one session a line, in the order of their numbers.
 
     Columns: the session's number, the tuple that opened it, its state, when it ends unless packets come (``deadline``,
-    ms since the epoch), and ``nf.field`` for each field of its ``class Session``. Beside it are written:
+    ms since the epoch), and ``nf.field`` for each field that a network function keeps for it. Beside it are written:
 
     - for each network function whose class has ``write_csv`` (such as Monitor) its own table: ``flows.monitor.csv``;
     - for each coarser session a table of its blocks (``flows.dosguard.source.csv``), one a line, in the order of their

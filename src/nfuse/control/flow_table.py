@@ -47,7 +47,7 @@ class FlowTable:
         for node in chain.nodes:
             info = analyse(type(node.nf))
             for column, session, slot in scratchpad(node.name, info):
-                if coarser or session == info.own:
+                if coarser or info.sessions[session].block is None:
                     self.forms[column] = slot.kind.form
 
     @classmethod

@@ -20,7 +20,7 @@ from nfuse.memory.raw import copy, load8, load32, load64, store64
 from nfuse.packet.answer import answer
 from nfuse.packet.desc import ADDR, DESC_SIZE, LEN, LINK, TS, WIRE
 from nfuse.packet.parse import parse
-from nfuse.port.base import Input
+from nfuse.port.base import Around, Input
 from nfuse.port.burst import COUNT, CURSOR, DESCS, Burst, take
 from nfuse.port.errors import UriError
 from nfuse.port.registry import convert, input_port, open_input, parse_options
@@ -67,7 +67,7 @@ def answer_all(R: int, B: int, descs: int, start: int, count: int) -> int:
     return count
 
 
-class Answers(Input):
+class Answers(Around):
     """The answers of far ends to the packets of another input, such as a capture that a chain has written.
 
     Args:
@@ -84,10 +84,9 @@ class Answers(Input):
     """
 
     def __init__(self, inner: Input, *, delay: float = 0.001, side: int = 0, inport: int = 0) -> None:
-        super().__init__(f"answers:{inner.name}", side, inport)
+        super().__init__(f"answers:{inner.name}", inner, side, inport)
         if not 0 <= delay <= 1e6:
             raise UriError(f"answers: delay={delay}: expected seconds, 0 to 1000000")
-        self.inner = inner
         self._work = Arena(RECORD_SIZE, "answers")
         self._record = self._work.array(np.int64, WORK // 8)
         self._record[DELAY // 8] = round(delay * 1e9)
@@ -103,7 +102,7 @@ class Answers(Input):
 
     def prepare(self) -> None:
         """See :meth:`Port.prepare`."""
-        self.inner.prepare()
+        super().prepare()
         compile_now(answer_all)
 
     def receive(self, burst: Burst) -> int:
@@ -135,19 +134,9 @@ class Answers(Input):
                 "than an echo request"
             )
 
-    @property
-    def position(self) -> int:
-        """See :attr:`Input.position`."""
-        return self.inner.position
-
-    @property
-    def size(self) -> int:
-        """See :attr:`Input.size`."""
-        return self.inner.size
-
     def close(self) -> None:
         """Close the inner input."""
-        self.inner.close()
+        super().close()
         self._account()
 
 

@@ -71,6 +71,39 @@ class Input(Port):
         return 0
 
 
+class Around(Input):
+    """An input laid around another one, whose position and size it has, and which it closes.
+
+    Args:
+        name: What messages call the port.
+        inner: The other input.
+        side: See :class:`Input`.
+        inport: See :class:`Input`.
+    """
+
+    def __init__(self, name: str, inner: Input, side: int = 0, inport: int = 0) -> None:
+        super().__init__(name, side, inport)
+        self.inner = inner
+
+    def prepare(self) -> None:
+        """Prepare the inner input."""
+        self.inner.prepare()
+
+    @property
+    def position(self) -> int:
+        """Position of the inner input."""
+        return self.inner.position
+
+    @property
+    def size(self) -> int:
+        """Size of the inner input."""
+        return self.inner.size
+
+    def close(self) -> None:
+        """Close the inner input."""
+        self.inner.close()
+
+
 class Order:
     """Descriptor indexes where native code can read them: an arena that grows as needed."""
 

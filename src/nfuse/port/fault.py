@@ -15,7 +15,7 @@ from nfuse.memory.arena import Arena
 from nfuse.memory.jit import native
 from nfuse.memory.raw import copy, load8, load32, load32i, load64, lsr, mulhi, store8, store64
 from nfuse.packet.desc import ADDR, DESC_SIZE, INPORT, LEN, LINK, SIDE, TS, WIRE
-from nfuse.port.base import Input, Order, Output
+from nfuse.port.base import Around, Input, Order, Output
 from nfuse.port.burst import COUNT, CURSOR, END, LIMIT, MAX_FRAME, Burst, append_all, frame_at, take
 from nfuse.port.errors import UriError
 from nfuse.port.gen import random_state
@@ -205,7 +205,7 @@ class Faults:
         return bool(self._record[HELD // 8])
 
 
-class FaultyInput(Input):
+class FaultyInput(Around):
     """An input whose packets suffer faults.
 
     Args:
@@ -214,16 +214,12 @@ class FaultyInput(Input):
     """
 
     def __init__(self, inner: Input, faults: Faults) -> None:
-        super().__init__(f"fault:!{inner.name}", inner.side, inner.inport)
-        self.inner, self.faults = inner, faults
+        super().__init__(f"fault:!{inner.name}", inner, inner.side, inner.inport)
+        self.faults = faults
         self.warnings = inner.warnings
         self._received, self._spoiled = Burst(), Burst()
         self._dealt = self._delivered = 0
         self._every = Order()
-
-    def prepare(self) -> None:
-        """See :meth:`Port.prepare`."""
-        self.inner.prepare()
 
     def receive(self, burst: Burst) -> int:
         """See :meth:`Input.receive`."""
@@ -252,20 +248,6 @@ class FaultyInput(Input):
         args = (self.faults.address, self._spoiled.address, inner.desc_address, order)
         self._dealt = int(spoil(*args, self._dealt, inner.n))
         return True
-
-    @property
-    def position(self) -> int:
-        """See :attr:`Input.position`."""
-        return self.inner.position
-
-    @property
-    def size(self) -> int:
-        """See :attr:`Input.size`."""
-        return self.inner.size
-
-    def close(self) -> None:
-        """Close the inner input."""
-        self.inner.close()
 
 
 class FaultyOutput(Output):

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import time
 
-from nfuse.port.base import Input
+from nfuse.port.base import Around, Input
 from nfuse.port.burst import Burst
 
 
-class TimedInput(Input):
+class TimedInput(Around):
     """Passes another input on, and adds up the time spent in it.
 
     Attributes:
@@ -16,8 +16,7 @@ class TimedInput(Input):
     """
 
     def __init__(self, inner: Input) -> None:
-        super().__init__(inner.name, inner.side, inner.inport)
-        self.inner = inner
+        super().__init__(inner.name, inner, inner.side, inner.inport)
         self.seconds = 0.0
 
     def receive(self, burst: Burst) -> int:
@@ -27,18 +26,8 @@ class TimedInput(Input):
         self.seconds += time.perf_counter() - begin
         return count
 
-    @property
-    def position(self) -> int:
-        """Position of the inner input."""
-        return self.inner.position
-
-    @property
-    def size(self) -> int:
-        """Size of the inner input."""
-        return self.inner.size
-
     def close(self) -> None:
         """Close the inner input and take over its warnings."""
-        self.inner.close()
+        super().close()
         self.warnings = self.inner.warnings
         self.truncated = self.inner.truncated
