@@ -32,9 +32,9 @@ def remarks(result: RunResult) -> list[str]:
     return [*found, *result.warnings]
 
 
-def as_text(result: RunResult) -> str:
-    """Return a result as text: a headline, then the drops and remarks, one a line."""
-    lines = [f"<RunResult of the {result.engine} engine: {headline(result)}>"]
+def as_text(result: RunResult, name: str = "RunResult") -> str:
+    """Return a result as text: a headline that begins with `name`, then the drops and remarks, one a line."""
+    lines = [f"<{name} of the {result.engine} engine: {headline(result)}>"]
     lines += [f"  dropped by {nf}: {reason}: {count:,}" for (nf, reason), count in result.drops.items()]
     lines += [f"  note: {remark}" for remark in remarks(result)]
     return "\n".join(lines)
