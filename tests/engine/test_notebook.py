@@ -118,7 +118,7 @@ def test_results_are_shown() -> None:
     ]
     page = result._repr_html_()
     assert "3 packets in, 2 out" in page
-    assert "<td>&lt;wall&gt;</td><td style='text-align:left'>rejected</td><td>1</td>" in page
+    assert "&lt;wall&gt;</td><td style='text-align:left'>rejected</td><td style='text-align:right'>1</td>" in page
     result.failed, result.interrupted, result.alerts_lost, result.warnings = "disk full", True, 3, ["a <break>"]
     assert [line.strip() for line in repr(result).splitlines()[3:]] == [
         "note: stopped: disk full",

@@ -18,6 +18,7 @@ from nfuse.testing import (
     udp_exchange,
 )
 
+CUT = "10.0.0.1:1 > 10.0.0.2:2 udp len 50 cut 60"
 CLIENT, SERVER = "10.0.0.1:1234", "192.0.2.1:80"
 
 
@@ -70,6 +71,7 @@ def test_udp_and_ping() -> None:
         ("10.0.0.1:1 < 10.0.0.2:2 tcp FA seq 4294967295 ack 3", "10.0.0.1:1 > 10.0.0.2:2 tcp FA seq 3"),
         ("10.0.0.1:1 > 10.0.0.2:2 udp vlan 7", "10.0.0.1:1 < 10.0.0.2:2 udp"),
         ('::1 > ::2 icmp echo-request id 7 seq 2 "p"', '::1 < ::2 icmp echo-reply id 7 seq 2 "p"'),
+        ("10.0.0.1:1 > 10.0.0.2:2 udp link raw", "10.0.0.1:1 < 10.0.0.2:2 udp link raw"),
         ("10.9.0.1 > 10.9.0.2 ipip (10.0.0.1:1 > 10.0.0.2:2 udp)", "10.0.0.1:1 < 10.0.0.2:2 udp"),
     ],
 )
@@ -127,7 +129,7 @@ def test_mistakes() -> None:
     for line in ("arp who-has 10.0.0.2 tell 10.0.0.1", "10.0.0.1 > 10.0.0.2 icmp echo-reply", "raw 00"):
         with pytest.raises(ValueError, match="nothing answers"):
             reply(line)
-    for line in ("raw 00", "type 0x88cc len 4", "10.0.0.1 > 10.0.0.2 udp frag 8"):
+    for line in ("raw 00", "type 0x88cc len 4", "10.0.0.1 > 10.0.0.2 udp frag 8", CUT):
         with pytest.raises(ValueError, match="can't be fragmented"):
             fragments(line)
     with pytest.raises(ValueError, match="a multiple of 8"):

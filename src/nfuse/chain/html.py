@@ -10,6 +10,8 @@ from nfuse.nf.parameters import plain
 if TYPE_CHECKING:
     from nfuse.chain.spec import Chain, Node
 
+COLUMNS = ("name", "network function", "traffic", "parameters")
+
 
 def as_html(chain: Chain) -> str:
     """Return a chain as HTML: its shape, a row for each network function, the settings that are not the default."""
@@ -24,7 +26,7 @@ def as_html(chain: Chain) -> str:
     ]
     return (
         f"<p><b>{_title(chain)}</b>: {escape(str(chain))}</p>"
-        f"<table><tr><th>name</th><th>network function</th><th>traffic</th><th>parameters</th></tr>{rows}</table>"
+        f"<table>{_line(*(f'<b>{word}</b>' for word in COLUMNS))}{rows}</table>"
         + (f"<p>{', '.join(changed)}</p>" if changed else "")
     )
 
@@ -38,7 +40,11 @@ def _row(node: Node) -> str:
     given = {name: value for name, value in node.nf.values().items() if value != cls.parameters[name].default}
     parameters = ", ".join(f"{name}={_short(plain(value))}" for name, value in given.items())
     cells = (node.name, cls.__name__, "all IP" if cls.traffic is None else str(cls.traffic), parameters)
-    return "<tr>" + "".join(f"<td style='text-align:left'>{escape(cell)}</td>" for cell in cells) + "</tr>"
+    return _line(*map(escape, cells))
+
+
+def _line(*cells: str) -> str:
+    return "<tr>" + "".join(f"<td style='text-align:left'>{cell}</td>" for cell in cells) + "</tr>"
 
 
 def _short(value: object) -> str:

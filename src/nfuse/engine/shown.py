@@ -8,6 +8,9 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from nfuse.engine.api import RunResult
 
+_LEFT = "<td style='text-align:left'>"
+"""A cell of text; notebooks align to the right what says nothing."""
+
 
 def headline(result: RunResult) -> str:
     """Return the fate of the packets in one sentence."""
@@ -32,9 +35,9 @@ def remarks(result: RunResult) -> list[str]:
     return [*found, *result.warnings]
 
 
-def as_text(result: RunResult) -> str:
-    """Return a result as text: a headline, then the drops and remarks, one a line."""
-    lines = [f"<RunResult of the {result.engine} engine: {headline(result)}>"]
+def as_text(result: RunResult, name: str = "RunResult") -> str:
+    """Return a result as text: a headline that begins with `name`, then the drops and remarks, one a line."""
+    lines = [f"<{name} of the {result.engine} engine: {headline(result)}>"]
     lines += [f"  dropped by {nf}: {reason}: {count:,}" for (nf, reason), count in result.drops.items()]
     lines += [f"  note: {remark}" for remark in remarks(result)]
     return "\n".join(lines)
@@ -45,10 +48,11 @@ def as_html(result: RunResult) -> str:
     parts = [f"<p><b>Run</b> of the {escape(result.engine)} engine: {escape(headline(result))}.</p>"]
     if result.drops:
         rows = "".join(
-            f"<tr><td>{escape(nf)}</td><td style='text-align:left'>{escape(reason)}</td><td>{count:,}</td></tr>"
+            f"<tr>{_LEFT}{escape(nf)}</td>{_LEFT}{escape(reason)}</td><td style='text-align:right'>{count:,}</td></tr>"
             for (nf, reason), count in result.drops.items()
         )
-        parts.append(f"<table><tr><th>dropped by</th><th>reason</th><th>packets</th></tr>{rows}</table>")
+        head = f"<tr>{_LEFT}<b>dropped by</b></td>{_LEFT}<b>reason</b></td><td><b>packets</b></td></tr>"
+        parts.append(f"<table>{head}{rows}</table>")
     parts += [f"<p>{escape(remark)}</p>" for remark in remarks(result)]
     return "".join(parts)
 

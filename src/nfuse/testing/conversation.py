@@ -12,12 +12,11 @@ from typing import Any, Literal
 from nfuse.testing.notation.builder import ip
 from nfuse.testing.notation.cursor import addresses
 from nfuse.testing.notation.description import Description, Undescribable
-from nfuse.testing.notation.dissector import describe_frame
 from nfuse.testing.notation.words import FLAGS, ICMP
-from nfuse.testing.packet import STEP, Packet, build, given, packet, packets
+from nfuse.testing.packet import STEP, Packet, build, describe, given, packet, packets
 
 Data = bytes | str
-SHARED = ("ttl", "dscp", "ecn", "label", "mac", "vlan")
+SHARED = ("ttl", "dscp", "ecn", "label", "mac", "vlan", "link")
 """Words that all fragments have from the whole packet."""
 ECHO_REQUESTS = ((8, 0), (128, 0))
 FIN, SYN = FLAGS.index("F"), FLAGS.index("S")
@@ -157,9 +156,11 @@ def reply(to: Packet | str, data: Data = b"", flags: str | None = None) -> Packe
     """
     asked = packet(to) if isinstance(to, str) else to
     try:
-        answer = _answer(describe_frame(asked.bytes, len(asked.bytes)), _bytes(data), flags)
+        found = describe(asked)
+        answer = _answer(found, _bytes(data), flags)
     except Undescribable:
         raise ValueError(f"nothing answers {asked.text}") from None
+    answer.values |= {name: found.values[name] for name in ("link",) if name in found.values}
     return build(answer, asked.time + STEP, 1 - asked.side)
 
 
@@ -203,10 +204,10 @@ def fragments(whole: Packet | str, size: int = 24, ident: int | None = None) -> 
     if size < 8 or size % 8:
         raise ValueError(f"size={size}: expected a multiple of 8")
     try:
-        found = describe_frame(source.bytes, len(source.bytes))
+        found = describe(source)
     except Undescribable:
         found = Description("raw")
-    if not found.version or "frag" in found.values:
+    if not found.version or {"frag", "cut"} & found.values.keys():
         raise ValueError(f"it can't be fragmented: {source.text}")
     number, body = _ip_payload(found)
     if ident is None:

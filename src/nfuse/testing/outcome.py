@@ -14,6 +14,7 @@ from nfuse.chain.spec import Chain
 from nfuse.control.eve import events
 from nfuse.engine import driver
 from nfuse.engine.api import Control, RunResult
+from nfuse.engine.shown import as_text
 from nfuse.port.memory import ListInput
 from nfuse.testing.packet import Packet, as_packet, given, text
 
@@ -92,7 +93,7 @@ class Outcome:
         return "".join(f"\ndropped by {cause}: {count}" for cause, count in self.drops.items())
 
     def __repr__(self) -> str:
-        return repr(self.result).replace("RunResult", "Outcome", 1)
+        return as_text(self.result, "Outcome")
 
 
 def run(

@@ -151,7 +151,7 @@ def text(source: Any, times: bool = True) -> str:
 def line(frame: Frame) -> str:
     """Print one packet, without its time."""
     try:
-        return printer.line(_described(frame), frame.side)
+        return printer.line(describe(frame), frame.side)
     except Undescribable:
         pass
     names = {number: name for name, number in LINKS.items()}
@@ -161,7 +161,12 @@ def line(frame: Frame) -> str:
     return f"{said}  # {malformed}" if malformed else said
 
 
-def _described(frame: Frame) -> Description:
+def describe(frame: Frame) -> Description:
+    """Describe an Ethernet frame or a raw IP packet.
+
+    Raises:
+        Undescribable: There are no words for it.
+    """
     wire = frame.wire
     if frame.link == LINKS["ethernet"] and wire <= MAX_FRAME:
         return describe_frame(frame.bytes, wire)
@@ -181,4 +186,4 @@ def _seconds(time: int) -> str:
     return f"{sign}{whole}" + (f".{rest:09d}".rstrip("0") if rest else "")
 
 
-__all__ = ["Packet", "PacketSyntaxError", "build", "given", "packet", "packets", "text"]
+__all__ = ["Packet", "PacketSyntaxError", "build", "describe", "given", "packet", "packets", "text"]

@@ -42,6 +42,12 @@ def test_the_normal_form_stays(line: str) -> None:
     assert packet(line).text == line.replace("raw 0102  # truncated", "raw 0102  # runt frame")
 
 
+def test_long_frames_and_times_before_the_epoch() -> None:
+    one = Packet(bytes(60), -1_500_000_000, 0, 100_000)
+    assert text([one]) == f"@-1.5 raw {'00' * 60} wire 100000"
+    assert packets(text([one])) == [one]
+
+
 def same(one: Packet) -> None:
     again = packet(one.text)
     assert again == Packet(one.bytes, 0, one.side, one.wire, one.link), one.text
@@ -69,6 +75,15 @@ def test_arbitrary_bytes(data: bytes, more: int, link: int, side: int) -> None:
 @settings(max_examples=10)
 def test_lists_with_their_times(source: list[Packet]) -> None:
     assert packets(text(source)) == source
+
+
+@pytest.mark.parametrize("outer", ["10.0.0.1 > 10.0.0.2", "2001:db8::1 > 2001:db8::2"])
+@pytest.mark.parametrize("inner", ["10.0.0.1:1 > 10.0.0.2:2 udp", "[2001:db8::1]:1 > [2001:db8::2]:2 tcp S"])
+def test_what_icmp_errors_quote(outer: str, inner: str) -> None:
+    """Also of the wrong IP version, and cut anywhere."""
+    quoted = packet(inner).bytes[14:]
+    for size in range(len(quoted) + 1):
+        same(packet(f"{outer} icmp port-unreachable hex {quoted[:size].hex() or '-'}"))
 
 
 def test_deep_tunnels_end() -> None:

@@ -68,6 +68,9 @@ MISTAKES = {
     "arp who-has 10.0.0.2 tell 10.0.0.1 link raw": (36, "for IP packets", ""),
     "> 10.0.0.1:1 udp": (1, "no endpoint", ""),
     "< 10.0.0.1:1 > 10.0.0.2:2 udp": (3, "arrow without an endpoint", ""),
+    "10.0.0.1 > 192.0.2.1 icmp 3/1 quote 28": (31, "`quote` without a packet", "in parentheses"),
+    "10.0.0.1 > 192.0.2.1 icmp too-big mtu 3 rest 4": (41, "the same bytes", "one of them"),
+    f"+-5 {UDP}": (1, "no time", "+20ms"),
     f"+5x {UDP}": (1, "no time", "+20ms"),
     f"+0.5ns {UDP}": (1, "no whole number of nanoseconds", ""),
 }

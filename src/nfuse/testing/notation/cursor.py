@@ -13,7 +13,7 @@ from nfuse.testing.notation.errors import PacketSyntaxError
 from nfuse.testing.notation.lexer import Token, tokens
 from nfuse.testing.notation.words import LINKS, MAC_A, MAC_B, Word
 
-_TIME = re.compile(r"([+@])(\d+(?:\.\d+)?)(ns|us|ms|s)?")
+_TIME = re.compile(r"([+@])((?:(?<=@)-)?\d+(?:\.\d+)?)(ns|us|ms|s)?")
 _UNITS = {"ns": 1, "us": 1_000, "ms": 1_000_000, "s": 1_000_000_000, None: 1_000_000_000}
 _NUMBER = re.compile(r"\d+|0[xX][0-9a-fA-F]+")
 _TAG = re.compile(r"(s?)(\d+)(?:/([0-7]))?(d?)")

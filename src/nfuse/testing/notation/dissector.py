@@ -252,7 +252,7 @@ def _icmp(found: Description, body: bytes, depth: int) -> None:
     found.values["mtu" if too_big else "rest"] = rest
     if depth and (kind in (3, 4, 5, 11, 12) if found.version == 4 else 1 <= kind <= 4):
         try:
-            found.inner, quoted = _quoted(found.data, depth - 1)
+            found.inner, quoted = _quoted(found.data, found.version, depth - 1)
         except Undescribable:
             return
         found.data = b""
@@ -260,15 +260,15 @@ def _icmp(found: Description, body: bytes, depth: int) -> None:
             found.values["quote"] = quoted
 
 
-def _quoted(data: bytes, depth: int) -> tuple[Description, int | None]:
+def _quoted(data: bytes, version: int, depth: int) -> tuple[Description, int | None]:
     """Describe the packet that an ICMP error quotes, of which the end may be missing.
 
     Returns:
         Its description, and how many bytes are quoted; None: all.
     """
-    if len(data) < 20 or data[0] >> 4 not in (4, 6) or (data[0] >> 4 == 6 and len(data) < 40):
+    six = version == 6
+    if len(data) < (40 if six else 20) or data[0] >> 4 != version:
         raise Undescribable("no quoted IP header")
-    six = data[0] >> 4 == 6
     length = int.from_bytes(data[4:6], "big") + 40 if six else int.from_bytes(data[2:4], "big")
     if length == len(data):
         return describe_ip(data, depth), None
@@ -280,6 +280,6 @@ def _quoted(data: bytes, depth: int) -> tuple[Description, int | None]:
         filled += _TCP_REST[max(0, len(data) - head - 8) :]
     filled = filled[:length] + bytes(max(0, length - len(filled)))
     found = _simplified(_ip(filled, depth), data, builder.ip, _shallow_ip)
-    if builder.ip(found)[: len(data)] != data or len(builder.ip(found)) <= len(data):
-        raise Undescribable("the quoted packet can't be built again")
+    if len(builder.ip(found)) <= len(data):
+        raise Undescribable("the quoted packet lies about its length")
     return found, len(data)

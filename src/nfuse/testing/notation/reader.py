@@ -236,6 +236,10 @@ class _Reader(Cursor):
                 said.keys() - {name}
             ):
                 raise token.error(f"`{name}` and another word for the checksum", "one of them")
+        if "quote" in said and packet.inner is None:
+            raise said["quote"].error("`quote` without a packet", "a packet in parentheses behind the ICMP type")
+        if "mtu" in said and "rest" in said:
+            raise said["rest"].error("`rest` and `mtu` are the same bytes", "one of them")
         if "wire" in said and packet.kind != "raw":
             raise said["wire"].error("`wire` is for raw frames", "cut N")
         if "cut" in said and packet.kind == "raw":

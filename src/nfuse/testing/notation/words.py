@@ -113,8 +113,8 @@ LAYERS: Final[dict[str, dict[str, Word]]] = {
             "link type: `raw` (no Ethernet header); for raw frames also `null`, `sll`, `sll2`",
             default="ethernet",
         ),
-        _number("cut", 16, "bytes captured; the length on the wire stays", None),
-        _number("wire", 16, "length on the wire, of a raw frame", None),
+        _number("cut", 32, "bytes captured; the length on the wire stays", None),
+        _number("wire", 32, "length on the wire, of a raw frame", None),
     ),
 }
 """All words by layer, in the order in which they are printed."""
