@@ -47,7 +47,7 @@ settings:
     assert chain == "mazunat >> monitor"
     assert [line for line, _ in errors] == [3, 5, 6, 8, 9, 11, 14, 15, 16]
     assert errors[0][1] == "MazuNat has no parameter 'insde'"
-    assert "column 5" in errors[3][1]
+    assert "did you mean and?" in errors[3][1]
 
 
 def test_what_follows_from_a_mistake_is_no_mistake(tmp_path) -> None:

@@ -30,7 +30,7 @@ def run_notes(result: RunResult) -> list[str]:
 
 def verify_notes(chain: Chain, result: VerifyResult) -> list[str]:
     """Return the remarks on a comparison: whether the traffic had anything for the chain to do."""
-    if not result.identical or result.translated or result.dropped or result.made:
+    if not result.identical or result.changed or result.dropped or result.made:
         return []
     acts = actions(chain)
     if not acts:

@@ -114,7 +114,8 @@ def facts(result: VerifyResult) -> dict[str, Any]:
         "identical": result.identical,
         "packets": result.packets,
         "sessions": result.sessions,
-        "changed": result.translated,
+        "changed": result.changed,
+        "translated": result.translated,
         "dropped": {f"{nf}: {reason}": packets for (nf, reason), packets in sorted(result.dropped.items())},
         "unmatched": result.unmatched,
         "difference": None if result.identical else str(result.difference),
@@ -124,14 +125,14 @@ def facts(result: VerifyResult) -> dict[str, Any]:
 def sentence(source: str, result: VerifyResult, chain: Chain) -> str:
     """Return a comparison's outcome for people: one line, the drops, and the first difference where there is one.
 
-    ``changed``: packets that left with other bytes than they came with.
+    ``changed``: packets that left with other bytes than they came with; ``translated``: those with another tuple.
     """
     dropped = sum(result.dropped.values())
     parts = [
         f"{source}: {'identical' if result.identical else 'DIFFERENT'}",
         counted(result.packets, "packet"),
         counted(result.sessions, "session"),
-        f"{count(result.translated)} changed",
+        f"{count(result.changed)} changed ({count(result.translated)} translated)",
         f"{count(dropped)} dropped",
         f"{count(result.unmatched)} passed unmatched",
     ]

@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from nfuse.packet.desc import DESC_DTYPE
 from nfuse.packet.fields import HEADERS
 from nfuse.packet.view import PacketView
 from nfuse.port.burst import Burst
@@ -23,6 +24,15 @@ class Sent(NamedTuple):
     side: int
     wire: int
     frame: bytes
+
+
+def tuple_in(frame: bytes, link: int) -> tuple[Any, ...]:
+    """Return addresses, ports or identifier, and protocol of a frame; () if it has no IP header."""
+    view: Any = PacketView(bytearray(frame), 0, link)
+    if not view.ip:
+        return ()
+    ports = view.record.view(DESC_DTYPE)
+    return view.ip.src, view.ip.dst, int(ports["sport"][0]), int(ports["dport"][0]), view.proto
 
 
 def sent_of(burst: Burst, order: NDArray[np.int32]) -> list[Sent]:

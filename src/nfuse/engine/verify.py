@@ -22,6 +22,7 @@ from nfuse.engine.compare import (
     mapping_difference,
     sent_of,
     table_difference,
+    tuple_in,
 )
 from nfuse.engine.driver import Feed, Log, Progress, collected
 from nfuse.engine.flows import coarser_sessions
@@ -42,7 +43,8 @@ class VerifyResult:
         difference: The first difference; None: identical.
         packets: Packets received.
         sessions: Sessions created.
-        translated: Packets that left with other bytes than they came with.
+        changed: Packets that left with other bytes than they came with.
+        translated: Those of them that left with other addresses, ports or ICMP identifier.
         unmatched: Packets that no NF's class matched.
         made: Packets that the chain made.
         dropped: Packets dropped, by (NF name or "chain", reason).
@@ -55,6 +57,7 @@ class VerifyResult:
     difference: Difference | None = None
     packets: int = 0
     sessions: int = 0
+    changed: int = 0
     translated: int = 0
     unmatched: int = 0
     made: int = 0
@@ -71,8 +74,8 @@ class VerifyResult:
     def __str__(self) -> str:
         drops = ", ".join(f"{count} {where}: {reason}" for (where, reason), count in sorted(self.dropped.items()))
         numbers = (
-            f"{self.packets} packets, {self.sessions} sessions, {self.translated} changed, {self.made} made, "
-            f"{self.unmatched} unmatched, dropped: {drops or 'none'}"
+            f"{self.packets} packets, {self.sessions} sessions, {self.changed} changed, {self.translated} translated, "
+            f"{self.made} made, {self.unmatched} unmatched, dropped: {drops or 'none'}"
         )
         return f"{'identical' if self.identical else self.difference}\n{numbers}"
 
@@ -157,7 +160,10 @@ def verify(
         for filled in stages:
             frames = [filled.frame(index) for index in range(filled.n)]
             first, *others = (runner.run(filled) for runner in runners)
-            result.translated += sum(one.number >= 0 and one.frame != frames[one.number] for one in first)
+            for one in first:
+                if one.number >= 0 and one.frame != frames[one.number]:
+                    result.changed += 1
+                    result.translated += tuple_in(one.frame, one.link) != tuple_in(frames[one.number], one.link)
             for runner, leaving in zip(runners[1:], others, strict=True):
                 result.difference = result.difference or _compare_step(first, leaving, [runners[0], runner], done)
             if keep:
