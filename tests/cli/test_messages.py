@@ -170,7 +170,8 @@ def test_packets_are_not_written_to_a_terminal() -> None:
 def interrupted_verify(*options: str) -> tuple[int, str]:
     """Ctrl-C a verification once it has compared something."""
     script = (
-        "import sys, nfuse.engine.verify as v, nfuse.cli.main as m\n"
+        "import signal, sys, nfuse.engine.verify as v, nfuse.cli.main as m\n"
+        "signal.signal(signal.SIGINT, signal.default_int_handler)\n"  # it may be ignored where the tests run
         "whole = v._compare_step\n"
         "def step(*given):\n"
         "    print('.', file=sys.stderr, flush=True)\n"
