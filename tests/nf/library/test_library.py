@@ -18,7 +18,7 @@ PAGES = {name: re.sub(r"(?<=[a-z])(?=[A-Z])|(?<=IP)(?=[A-Z][a-z])", "-", name).l
     "IpIpDecap": "ip-ip",
 }
 LARGEST = {"Monitor": 40, "MazuNat": 16, "Maglev": 8, "IPFilter": 8, "DosGuard": 16, "IpIpEncap": 0, "IpIpDecap": 0}
-LARGEST |= {"TcpMssClamp": 0}
+LARGEST |= {"TcpMssClamp": 0, "OverloadNat": 16}
 
 
 def test_names() -> None:
@@ -45,7 +45,11 @@ def test_the_page_names_every_parameter_and_reason(name: str, root: Path) -> Non
 def test_effects_are_exact(name: str) -> None:
     """What the compiler finds is what the NF does: the basis of consolidation."""
     total = analyse(LIBRARY[name]).total()
-    modifies = {"MazuNat": {"ip_src", "ip_dst", "sport", "dport"}, "Maglev": {"ip_dst", "dport"}}
+    modifies = {
+        "MazuNat": {"ip_src", "ip_dst", "sport", "dport"},
+        "Maglev": {"ip_dst", "dport"},
+        "OverloadNat": {"ip_src", "sport"},
+    }
     assert total.modifies == modifies.get(name, set())
     assert total.turns == (name == "MazuNat")
     assert total.payload == "IGNORE"

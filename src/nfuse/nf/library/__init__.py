@@ -13,11 +13,24 @@ from nfuse.nf.library.ip_ip import IpIpDecap, IpIpEncap
 from nfuse.nf.library.maglev import Maglev
 from nfuse.nf.library.mazu_nat import MazuNat
 from nfuse.nf.library.monitor import Monitor
+from nfuse.nf.library.overload_nat import OverloadNat
 from nfuse.nf.library.tcp_mss_clamp import TcpMssClamp
 
-__all__ = ["LIBRARY", "DosGuard", "IPFilter", "IpIpDecap", "IpIpEncap", "Maglev", "MazuNat", "Monitor", "TcpMssClamp"]
+__all__ = [
+    "LIBRARY",
+    "DosGuard",
+    "IPFilter",
+    "IpIpDecap",
+    "IpIpEncap",
+    "Maglev",
+    "MazuNat",
+    "Monitor",
+    "OverloadNat",
+    "TcpMssClamp",
+]
 
 LIBRARY: dict[str, type[NF]] = {
-    nf.__name__: nf for nf in (DosGuard, IPFilter, IpIpDecap, IpIpEncap, Maglev, MazuNat, Monitor, TcpMssClamp)
+    nf.__name__: nf
+    for nf in (DosGuard, IPFilter, IpIpDecap, IpIpEncap, Maglev, MazuNat, Monitor, OverloadNat, TcpMssClamp)
 }
 """The library's NFs by the name that a chain file uses."""
