@@ -6,6 +6,7 @@ import copy
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 from numpy.typing import NDArray
 
 from nfuse.memory.arena import PAGE, Arena
@@ -142,8 +143,7 @@ class Instance:
 
     def _written(self) -> NDArray[Any]:
         """Return the numbers of the pages that hold anything; to look takes no memory, as a copy of all would."""
-        found: NDArray[Any] = self._pages[: -(-self._used // PAGE)].any(axis=1).nonzero()[0]
-        return found
+        return np.flatnonzero(self._pages[: -(-self._used // PAGE)].any(axis=1))
 
     def values(self) -> dict[str, Any]:
         """Return all State fields as plain Python values, for comparison."""
