@@ -34,6 +34,7 @@ from nfuse.nf.library import (
     MazuNat,
     Monitor,
     Nptv6,
+    OverloadNat,
     PacketSizeHistogram,
     RateLimiter,
     StaticNat,
@@ -137,6 +138,7 @@ LIBRARY_NFS: list[Any] = [
     lambda: IpIpEncap(src="198.51.100.7", dst="198.51.100.8", ttl=3),
     lambda: IpIpEncap(src="2001:db8:9::7", dst="2001:db8:9::8", tos=4),
     lambda: TcpMssClamp(mtu=700),
+    lambda: OverloadNat(public=["192.0.2.60", "192.0.2.61"], inside=Prefix("10.0.0.0/24"), ports="1-3", flows=9),
 ]
 
 CHANGES: dict[str, list[dict[str, Any]]] = {
@@ -156,6 +158,7 @@ CHANGES: dict[str, list[dict[str, Any]]] = {
     "Hoarder": [{"keep": 2}, {"keep": 7}],
     "Cipher": [{"key": 1}],
     "TcpMssClamp": [{"mss": 20}],
+    "OverloadNat": [{"inside": "10.0.0.0/31"}],
     "IpIpEncap": [{"ttl": 9}, {"src": "198.51.100.9", "dst": "198.51.100.10"}],
     "CheckIPHeader": [{"checksum": False}, {"bad_sources": ["10.0.0.0/8"]}],
     "Classifier": [{"rules": ["late any any -> any"], "dscp": {"late": 1}}, {"dscp": {}}],
@@ -263,6 +266,7 @@ def sided() -> Chain:
 def stateful() -> Chain:
     """Sessions of many kinds, containers fed by each packet, payload written, records that come and go."""
     graph = DosGuard(threshold=2, source_threshold=6) >> nfs.Levels() >> nfs.Balancer() >> nfs.Services()
+    graph = graph >> OverloadNat(public="192.0.2.60", inside=Prefix("10.0.0.0/24"), ports="1-3", flows=9)
     graph = graph >> nfs.Hoarder() >> nfs.Cipher() >> nfs.Runner() >> nfs.Fragile() >> nfs.Stubborn()
     return Chain(graph, capacity=24, timeouts=SHORT, idle=1)
 

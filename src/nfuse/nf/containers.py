@@ -493,11 +493,12 @@ class HashMap(Container):
         """Return all keys and values, in the order of the buckets."""
         assert self._kind.key is not None
         start, found = self._base + peek(self._header), []
-        for bucket in range(peek(self._header + 24)):
+        words, buckets = self.stride // 8, peek(self._header + 24)
+        table = self._arena.array("<i8", buckets * words, start - self._arena.address)
+        for bucket in table[::words].nonzero()[0].tolist():
             slot = start + bucket * self.stride
-            if peek(slot):
-                key = read_item(ADDRESS, slot + 8) if self._kind.key.form == "address" else peek(slot + 16)
-                found.append((key, read_item(self._item, slot + MAP_HEADER)))
+            key = read_item(ADDRESS, slot + 8) if self._kind.key.form == "address" else peek(slot + 16)
+            found.append((key, read_item(self._item, slot + MAP_HEADER)))
         return found
 
     def values(self) -> dict[Any, Any]:

@@ -18,14 +18,13 @@ PAGES = {name: re.sub(r"(?<=[a-z])(?=[A-Z])|(?<=IP)(?=[A-Z][a-z])", "-", name).l
     "IpIpDecap": "ip-ip",
 }
 LARGEST = {"Monitor": 40, "MazuNat": 16, "Maglev": 8, "IPFilter": 8, "DosGuard": 16, "IpIpEncap": 0, "IpIpDecap": 0}
-LARGEST |= {"TcpMssClamp": 0}
+LARGEST |= {"TcpMssClamp": 0, "OverloadNat": 16}
 LARGEST |= {"Classifier": 8, "DestinationNat": 0, "Gateway": 0, "Ids": 8, "Nptv6": 8, "RateLimiter": 48, "StaticNat": 8}
-LARGEST |= dict.fromkeys(
-    ("TcpMssClamp", "CheckIPHeader", "Counter", "DecTtl", "HeavyHitters", "MacSwap", "PacketSizeHistogram"), 0
-)
+LARGEST |= dict.fromkeys(("CheckIPHeader", "Counter", "DecTtl", "HeavyHitters", "MacSwap", "PacketSizeHistogram"), 0)
 MODIFIES = {
     "MazuNat": {"ip_src", "ip_dst", "sport", "dport"},
     "Maglev": {"ip_dst", "dport"},
+    "OverloadNat": {"ip_src", "sport"},
     "DestinationNat": {"ip_dst", "dport"},
     "StaticNat": {"ip_src", "ip_dst"},
     "Nptv6": {"ip_src", "ip_dst"},

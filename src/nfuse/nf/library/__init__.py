@@ -23,6 +23,7 @@ from nfuse.nf.library.maglev import Maglev
 from nfuse.nf.library.mazu_nat import MazuNat
 from nfuse.nf.library.monitor import Monitor
 from nfuse.nf.library.nptv6 import Nptv6
+from nfuse.nf.library.overload_nat import OverloadNat
 from nfuse.nf.library.packet_size_histogram import PacketSizeHistogram
 from nfuse.nf.library.rate_limiter import RateLimiter
 from nfuse.nf.library.static_nat import StaticNat
@@ -47,6 +48,7 @@ __all__ = [
     "MazuNat",
     "Monitor",
     "Nptv6",
+    "OverloadNat",
     "PacketSizeHistogram",
     "RateLimiter",
     "StaticNat",
@@ -73,6 +75,7 @@ LIBRARY: dict[str, type[NF]] = {
         MazuNat,
         Monitor,
         Nptv6,
+        OverloadNat,
         PacketSizeHistogram,
         RateLimiter,
         StaticNat,
