@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 def reference(facts: Description, folder: str) -> str:
-    """Return the tables of parameters and of behaviour.
+    """Return the tables of parameters, of behaviour, and of State; the last is folded, since it may be long.
 
     Args:
         facts: The NF.
@@ -26,6 +26,9 @@ def reference(facts: Description, folder: str) -> str:
     else:
         parts.append(f"`{facts.name}` has no parameters.")
     parts.append(markdown_table((facts.name, ""), _facts(facts, folder)))
+    if facts.state:
+        table = markdown_table(("State", "type", "what"), [(code(f.name), f.type, f.meaning) for f in facts.state])
+        parts.append(f"<details><summary>What {facts.name} keeps for itself</summary>\n\n{table}\n\n</details>")
     return "\n\n".join(parts)
 
 
@@ -39,8 +42,6 @@ def _facts(facts: Description, folder: str) -> Iterable[tuple[str, str]]:
     for session in facts.sessions:
         if session.fields:
             yield f"kept for each {session_words(session)}", f"{_listed(session.fields)} ({session.size} bytes)"
-    if facts.state:
-        yield "kept for itself", _listed(facts.state)
     yield "source", f"[{os.path.basename(facts.file)}]({os.path.relpath(facts.file, folder)})"
 
 
@@ -50,7 +51,8 @@ def _listed(fields: Iterable[FieldFacts]) -> str:
 
 def _default(parameter: object) -> str:
     text = default_text(parameter)
-    return text if text == "required" else "empty" if text in ("[]", "{}") else code(text)
+    words = {"required": "required", "[]": "empty", "{}": "empty", "null": "not given"}
+    return words.get(text) or code(text)
 
 
 def code(text: str) -> str:

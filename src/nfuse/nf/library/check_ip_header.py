@@ -20,13 +20,13 @@ class CheckIPHeader(NF):
     """
 
     session = None
-    checksum: boolean = True
-    bad_sources: list[Prefix] = MARTIANS
+    checksum: boolean = True  # whether the IPv4 header checksum must be right
+    bad_sources: list[Prefix] = MARTIANS  # source addresses that no packet has
 
     class State:
-        """Where the bad sources begin and end."""
+        """The bad sources."""
 
-        edges: Array[Address]
+        edges: Array[Address]  # where they begin and end, in turn
 
     def on_start(self):
         """Lay the bad sources out."""

@@ -32,26 +32,29 @@ class Classifier(RuleMatch):
     A class is numbered in the order in which it comes up in the rules, from 0; `default`, the class of what no rule
     matches, is last unless a rule names it. Packets of the direction that opened the session get the DSCP of their
     class, if `dscp` has one. Nothing is dropped.
+
+    Example:
+        Classifier(rules=["web tcp any -> any 443", "names udp any -> any 53"], dscp={"web": "AF21"})
     """
 
-    rules: Path | list[str] = []
-    default: str = "other"
-    dscp: dict[str, int | str] = {}
+    rules: Path | list[str] = []  # a file of rules, or rules, one a line: the first that matches wins
+    default: str = "other"  # the class of what no rule matches
+    dscp: dict[str, int | str] = {}  # by class: what its packets are marked with, 0-63 or a name: EF, AF21, ...
 
     class State(RuleMatch.State):
-        """Beside the rules: the class of each (last: the default's), and by class its DSCP + 1 and counts."""
+        """Beside the rules their classes, and what the classes had."""
 
-        label: Array[u16]
-        mark: Array[u8]
-        flows: Array[u64]
-        packets: Array[u64]
-        bytes: Array[u64]
+        label: Array[u16]  # class by rule; the last is the default's
+        mark: Array[u8]  # DSCP + 1 by class; 0: none
+        flows: Array[u64]  # sessions by class, counted again when they are classified again
+        packets: Array[u64]  # by class, both directions
+        bytes: Array[u64]  # by class: bytes of frames
 
     class Session:
-        """The class, and protocol or 256 + TCP flags of the first packet."""
+        """The class, and what does not change of the first packet."""
 
-        label: u16
-        kind: u16
+        label: u16  # number of the class
+        kind: u16  # protocol of the first packet, or 256 + its TCP flags
 
     def read(self):
         """Read the rules; return them and the classes' numbers by name. Plain Python."""

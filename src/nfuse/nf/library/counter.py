@@ -14,10 +14,10 @@ class Counter(NF):
     class State:
         """The counts; ``reverse_*`` are those of packets for which ``pkt.reverse`` is true."""
 
-        packets: u64
-        bytes: u64
-        reverse_packets: u64
-        reverse_bytes: u64
+        packets: u64  # forward
+        bytes: u64  # of frames
+        reverse_packets: u64  # reverse
+        reverse_bytes: u64  # of frames
 
     def on_packet(self, pkt):
         """Count the packet for its direction."""

@@ -13,7 +13,7 @@ class DecTtl(NF):
     """
 
     session = None
-    answer: boolean = False
+    answer: boolean = False  # whether the sender of a dropped packet gets ICMP time exceeded
 
     def on_packet(self, pkt):
         """Decrement or drop."""

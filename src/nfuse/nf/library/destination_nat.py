@@ -15,16 +15,19 @@ class DestinationNat(RuleMatch):
 
     The first rule that a flow's first packet matches holds for the flow (see :mod:`nfuse.nf.library.forwards`). What no
     rule matches passes as it is.
+
+    Example:
+        DestinationNat(rules=["tcp 203.0.113.1:80 -> 10.0.0.5:8080", "any 203.0.113.9 -> 10.0.0.9"])
     """
 
-    rules: Path | list[str]
+    rules: Path | list[str]  # a file of rules, or rules, one a line: the first that matches wins
 
     class State(RuleMatch.State):
-        """By rule: the inside address, what is added to the destination port, and whether ports are changed."""
+        """Beside the rules what each does."""
 
-        inside: Array[Address]
-        shift: Array[i32]
-        has_port: Array[boolean]
+        inside: Array[Address]  # by rule: the new destination
+        shift: Array[i32]  # by rule: what is added to the destination port
+        has_port: Array[boolean]  # by rule: whether the port changes
 
     def on_start(self):
         """Read the rules and lay them out.

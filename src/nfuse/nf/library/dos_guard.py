@@ -24,15 +24,15 @@ class DosGuard(NF):
     window: u32 = 10  # seconds; a source's count starts anew with the first SYN after its window; 0: never
 
     class Session:
-        """SYNs of the flow."""
+        """What the flow has sent."""
 
-        syns: u32
+        syns: u32  # SYNs in its life
 
     class Source:
-        """SYNs of the source in its current window."""
+        """What the source has sent in its current window."""
 
         since: u64  # when the window began, ns since the epoch
-        syns: u32
+        syns: u32  # SYNs in it
 
     def on_packet(self, pkt, flow):
         """Count the SYNs of the direction that opened the flow."""

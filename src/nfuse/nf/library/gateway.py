@@ -13,20 +13,23 @@ class Gateway(NF):
     """Write given values to header fields of each packet of the direction that opened the session.
 
     What is not given stays. VLAN fields are those of the outermost tag; packets without a tag get none.
+
+    Example:
+        Gateway(eth_src="02:00:00:00:00:01", eth_dst="02:00:00:00:00:02", dscp="EF")
     """
 
-    eth_src: Mac | None = None
-    eth_dst: Mac | None = None
-    vlan_vid: u16 | None = None
-    vlan_pcp: u8 | None = None
-    ttl: u8 | None = None
-    dscp: int | str | None = None
+    eth_src: Mac | None = None  # Ethernet source address
+    eth_dst: Mac | None = None  # Ethernet destination address
+    vlan_vid: u16 | None = None  # VLAN of the outermost tag, 0 to 4094 (IEEE 802.1Q)
+    vlan_pcp: u8 | None = None  # priority of the outermost tag, 0 to 7
+    ttl: u8 | None = None  # TTL or hop limit, 1 to 255
+    dscp: int | str | None = None  # code point, 0 to 63 or a name: CS0-CS7, AF11-AF43, EF, VA, LE, DF
 
     class State:
-        """Which of :data:`FIELDS` are given, and their values."""
+        """What is given, by its place in :data:`FIELDS`."""
 
-        given: u8
-        value: Array[u64, 6]
+        given: u8  # a bit for each field
+        value: Array[u64, 6]  # the values
 
     def on_start(self):
         """Take the values that are given."""

@@ -18,30 +18,33 @@ class HeavyHitters(NF):
     `size` addresses are counted. One that is not among them takes the place, and the count, of the smallest; so a count
     is too high by at most its error, and whatever has more than the total divided by `size` is in the table. With
     `prefix4` and `prefix6`, prefixes of these lengths are counted in place of addresses.
+
+    Example:
+        HeavyHitters(size=1000, key="source", prefix4=24, top=10)
     """
 
     session = None
-    size: u16 = 1024
-    key: Literal["source", "destination"] = "source"
-    unit: Literal["bytes", "packets"] = "bytes"
-    prefix4: u8 = 32
-    prefix6: u8 = 128
-    top: u16 = 20
+    size: u16 = 1024  # addresses that are counted, at least 1
+    key: Literal["source", "destination"] = "source"  # which address of each packet counts
+    unit: Literal["bytes", "packets"] = "bytes"  # what is counted; bytes are those of frames on the wire
+    prefix4: u8 = 32  # count IPv4 prefixes of this length in place of addresses
+    prefix6: u8 = 128  # the same for IPv6
+    top: u16 = 20  # rows of the report
 
     class State:
-        """By slot: address, count, error, place in the heap. `heap` has the slots, the smallest count first."""
+        """A slot for each address that is counted, and a heap of the slots."""
 
-        slots: HashMap[Address, u32]
-        address: Array[Address]
-        count: Array[u64]
-        error: Array[u64]
-        place: Array[u32]
-        heap: Array[u32]
-        total: u64
-        by_destination: boolean
-        by_packets: boolean
-        mask4: Address
-        mask6: Address
+        slots: HashMap[Address, u32]  # address -> slot
+        address: Array[Address]  # by slot
+        count: Array[u64]  # by slot
+        error: Array[u64]  # by slot: how much of the count may be other addresses'
+        place: Array[u32]  # by slot: where it is in the heap
+        heap: Array[u32]  # slots, the smallest count first
+        total: u64  # of all packets, counted or not
+        by_destination: boolean  # whether `key` is the destination
+        by_packets: boolean  # whether `unit` is packets
+        mask4: Address  # what an IPv4 address is cut with
+        mask6: Address  # what an IPv6 address is cut with
 
     def on_start(self):
         """Make room; all counts are 0."""

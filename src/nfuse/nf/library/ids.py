@@ -21,52 +21,52 @@ class Ids(NF):
     decides about its flow, by events (SpeedyBox sections IV and VII-C): ``drop`` drops the flow, ``pass`` makes
     :meth:`skip` its state function, ``log`` :meth:`log_all`. Flows that no rule is about are skipped from the start.
     Texts that lie across two packets are not found.
+
+    Example:
+        Ids(rules=['drop tcp any any -> $WEB 80 (msg:"worm"; content:"cmd.exe"; nocase; sid:1000001;)'],
+            variables={"WEB": "[192.0.2.0/24]"})
     """
 
-    rules: Path | list[str]
-    variables: dict[str, str] = {}
-    prevent: boolean = True
+    rules: Path | list[str]  # a file of rules, or rules, one a line
+    variables: dict[str, str] = {}  # values of `$NAME` in rules
+    prevent: boolean = True  # false: `drop` rules alert and drop nothing
 
     class State:
         """The automaton (:class:`nfuse.nf.library.aho_corasick.Automaton`), then contents, rules, headers."""
 
-        columns: Array[u16]
-        moves: Array[u32]
-        first: Array[u32]
-        ends: Array[u32]
-        width: u32
-        accepting: u32
-        # by content: its text begins at text[start[c]]; its rule; the number of the packet that had it last
-        text: Array[u8]
-        start: Array[u32]
-        nocase: Array[boolean]
-        rule: Array[u32]
-        seen: Array[u64]
-        # by rule: how many contents it has, how many of them packet number `current` has
-        action: Array[u8]
-        sid: Array[u32]
-        header: Array[u16]
-        needed: Array[u16]
-        had: Array[u16]
-        current: Array[u64]
-        hits: Array[u64]
-        # by header h: addresses from edges[edge_at[2 * h]] on, then destination; ports likewise
-        proto: Array[u8]
-        either: Array[boolean]
-        edges: Array[Address]
-        edge_at: Array[u32]
-        ports: Array[u32]
-        port_at: Array[u32]
-        # the packet in hand: its number, and the rules that it matches
-        packet: u64
-        matched: Array[u32]
-        matches: u32
+        columns: Array[u16]  # automaton: by byte, its column
+        moves: Array[u32]  # automaton: by state and column, the next state's row
+        first: Array[u32]  # automaton: by accepting state, where its contents begin in `ends`
+        ends: Array[u32]  # automaton: contents that end in a state
+        width: u32  # automaton: columns of a row
+        accepting: u32  # automaton: the first row of an accepting state
+        text: Array[u8]  # texts of all contents
+        start: Array[u32]  # by content: where its text begins
+        nocase: Array[boolean]  # by content: whether A and a are one
+        rule: Array[u32]  # by content
+        seen: Array[u64]  # by content: number of the packet that had it last
+        action: Array[u8]  # by rule
+        sid: Array[u32]  # by rule
+        header: Array[u16]  # by rule
+        needed: Array[u16]  # by rule: how many contents it has
+        had: Array[u16]  # by rule: how many of them packet number `current` has
+        current: Array[u64]  # by rule: number of the packet that had any of its contents last
+        hits: Array[u64]  # by rule: packets that it matched
+        proto: Array[u8]  # by header; 0: any
+        either: Array[boolean]  # by header: whether it holds both ways
+        edges: Array[Address]  # where sets of addresses begin and end, in turn
+        edge_at: Array[u32]  # where in `edges` a header's sources begin, then its destinations
+        ports: Array[u32]  # where sets of ports begin and end, in turn
+        port_at: Array[u32]  # where in `ports` a header's source ports begin, then its destination ports
+        packet: u64  # number of the packet in hand
+        matched: Array[u32]  # the rules that it matches
+        matches: u32  # how many these are
 
     class Session:
-        """What a rule has decided about the flow (0: nothing), and the rule's sid."""
+        """What a rule has decided about the flow."""
 
-        sid: u32
-        verdict: u8
+        sid: u32  # of the rule that decided to log
+        verdict: u8  # 0: nothing, else the action
 
     def on_start(self):
         """Read the rules and lay them out; new rules start with new counters.

@@ -28,13 +28,13 @@ class IPFilter(RuleMatch):
     class State(RuleMatch.State):
         """Beside the rules, what each does and how often it decided."""
 
-        actions: Array[u8]
+        actions: Array[u8]  # by rule; the last is the default's
         hits: Array[u64]  # sessions by rule; the last counts those that no rule matched
 
     class Session:
-        """Protocol, or 256 + TCP flags of the first packet."""
+        """What does not change of the first packet."""
 
-        kind: u16
+        kind: u16  # its protocol, or 256 + its TCP flags
 
     def on_start(self):
         """Read the rules and lay them out; new rules start with new counters.

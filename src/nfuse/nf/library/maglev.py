@@ -40,16 +40,16 @@ class Maglev(NF):
     class State:
         """The look-up table of slots, and the slots. A slot belongs to one address and port for good."""
 
-        table: Array[u16]
-        address: Array[Address]
-        port: Array[u16]
-        state: Array[u8]
-        slots: u32
+        table: Array[u16]  # by hash: a slot; 65535 where no backend takes flows
+        address: Array[Address]  # by slot: the backend's address
+        port: Array[u16]  # by slot: its port; 0: the packet's stays
+        state: Array[u8]  # by slot: 0 down or removed, 1 up, 2 draining
+        slots: u32  # that were ever used
 
     class Session:
-        """1 + slot of the backend, 0 if the flow is not balanced, :data:`NONE` if there was no backend."""
+        """Where the flow goes."""
 
-        backend: u16
+        backend: u16  # 1 + slot of the backend; 0: not balanced; 65535: there was none
 
     def on_start(self):
         """Build the table."""

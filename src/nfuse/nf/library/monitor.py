@@ -32,12 +32,12 @@ class Monitor(NF):
 
         first_seen: u64  # nanoseconds since the epoch
         bytes: u64  # of frames on the wire, of the direction that opened the session
-        reverse_bytes: u64
+        reverse_bytes: u64  # of the other direction
         packets: u32  # of the direction that opened the session, modulo 2^32
-        reverse_packets: u32
+        reverse_packets: u32  # of the other direction, modulo 2^32
         duration: u32  # milliseconds from the first packet to the last
         flags: u8  # all TCP flags seen, RFC 9293 section 3.1: FIN = 1, SYN = 2, ...
-        reverse_flags: u8
+        reverse_flags: u8  # the same of the other direction
 
     def on_flow(self, pkt, flow):
         """Note when the flow began."""

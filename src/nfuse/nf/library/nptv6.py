@@ -10,25 +10,28 @@ class Nptv6(NF):
 
     Another 16-bit word of the address takes up the difference (RFC 6296 section 3): bits 48 to 63 where the prefixes
     have up to 48 bits (3.4), else the first word of the interface identifier that is not 0xffff (3.5).
+
+    Example:
+        Nptv6(inside="fd01:203:405::/48", outside="2001:db8:1::/48")
     """
 
     traffic = ipv6
-    inside: Prefix
-    outside: Prefix
+    inside: Prefix  # the IPv6 prefix of the inner network, up to /64
+    outside: Prefix  # what it is seen as from outside, of the same length
 
     class State:
-        """The prefixes' high 64 bits, the bits behind them, and what is added to the word on the way out."""
+        """The two prefixes as numbers."""
 
-        inside_hi: u64
-        outside_hi: u64
-        host_bits: u64
-        adjustment: u16
-        length: u8
+        inside_hi: u64  # the high 64 bits of the inside prefix
+        outside_hi: u64  # the high 64 bits of the outside prefix
+        host_bits: u64  # those of the high 64 bits that are behind the prefix
+        adjustment: u16  # what is added to the word on the way out, in one's complement
+        length: u8  # of both prefixes
 
     class Session:
-        """Whether the flow was opened from the outer side of a chain between two networks."""
+        """Which way the flow goes."""
 
-        outer: boolean
+        outer: boolean  # whether it was opened from the outer side of a chain between two networks
 
     def on_start(self):
         """Compute the adjustment (section 3.1).

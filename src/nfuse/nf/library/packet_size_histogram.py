@@ -16,14 +16,14 @@ class PacketSizeHistogram(NF):
 
     traffic = everything
     session = None
-    bounds: list[u32] = POWERS
+    bounds: list[u32] = POWERS  # the largest size of each group, in rising order; one more holds what is larger
 
     class State:
-        """By group: its smallest size but for the first, which begins at 0; packets and bytes."""
+        """What the groups are, and had."""
 
-        starts: Array[u32]
-        packets: Array[u64]
-        bytes: Array[u64]
+        starts: Array[u32]  # the smallest size of each group but the first, which begins at 0
+        packets: Array[u64]  # by group
+        bytes: Array[u64]  # by group
 
     def on_start(self):
         """Lay the groups out."""

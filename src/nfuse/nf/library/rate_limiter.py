@@ -25,53 +25,56 @@ class RateLimiter(NF):
     `rate` and `burst` alone are a token bucket: green or red. With `excess` they are the single rate three colour
     marker of RFC 2697 (CIR, CBS, EBS), with `peak` and `peak_burst` the two rate one of RFC 2698 (CIR, CBS, PIR, PBS).
     Bytes are those of IP packets, headers included (section 1 of both).
+
+    Example:
+        RateLimiter(rate=125000, burst=15000, per="source")
     """
 
-    rate: u64
-    burst: u32
-    excess: u32 = 0
-    peak: u64 = 0
-    peak_burst: u32 = 0
-    unit: Literal["bytes", "packets"] = "bytes"
-    per: Literal["flow", "source"] = "flow"
-    direction: Literal["both", "sent", "received"] = "both"
-    green: int | str = "pass"
-    yellow: int | str = "pass"
-    red: int | str = "drop"
-    aware: boolean = False
-    prefix4: u8 = 32
-    prefix6: u8 = 64
-    buckets: u32 = 65536
+    rate: u64  # committed information rate (CIR), 1 to 10^15 a second
+    burst: u32  # committed burst size (CBS); in bytes at least 1500
+    excess: u32 = 0  # excess burst size (EBS): three colours by RFC 2697
+    peak: u64 = 0  # peak information rate (PIR), up to 10^15 a second, with `peak_burst`: three colours by RFC 2698
+    peak_burst: u32 = 0  # peak burst size (PBS)
+    unit: Literal["bytes", "packets"] = "bytes"  # what rates and bursts count; bytes of IP packets, headers included
+    per: Literal["flow", "source"] = "flow"  # who has buckets: each flow, or each source of flows
+    direction: Literal["both", "sent", "received"] = "both"  # packets that count; sent: by who opened the flow
+    green: int | str = "pass"  # what becomes of green packets: pass, drop, or a DSCP (0-63 or a name)
+    yellow: int | str = "pass"  # the same for yellow ones
+    red: int | str = "drop"  # the same for red ones
+    aware: boolean = False  # packets come with the colour that their DSCP says: `yellow`'s, `red`'s, else green
+    prefix4: u8 = 32  # bits of an IPv4 address that make a source
+    prefix6: u8 = 64  # bits of an IPv6 address that make a source
+    buckets: u32 = 65536  # sources that are kept apart, 1 to 65536
 
     class State:
-        """By colour: what becomes of it (PASS, DROP or a DSCP) and how much had it. By slot: the buckets of sources."""
+        """What becomes of colours, how much had them, and by slot the buckets of sources."""
 
-        action: Array[i8, 3]
-        packets: Array[u64, 3]
-        bytes: Array[u64, 3]
-        in_packets: boolean
-        per_source: boolean
-        sent: boolean
-        received: boolean
-        mask4: Address
-        mask6: Address
-        slots: HashMap[Address, u32]
-        owner: Array[Address]
-        committed: Array[u64]
-        other: Array[u64]
-        since: Array[u64]
-        recent: Array[boolean]  # used since the clock's hand went by
-        hand: u32
-        used: u32
+        action: Array[i8, 3]  # by colour: a DSCP, -1 to pass, -2 to drop
+        packets: Array[u64, 3]  # by colour
+        bytes: Array[u64, 3]  # by colour: bytes of IP packets
+        in_packets: boolean  # whether `unit` is packets
+        per_source: boolean  # whether sources have the buckets
+        sent: boolean  # whether packets of the direction that opened the flow count
+        received: boolean  # whether the others count
+        mask4: Address  # what an IPv4 source is cut with
+        mask6: Address  # what an IPv6 source is cut with
+        slots: HashMap[Address, u32]  # source -> slot
+        owner: Array[Address]  # by slot: the source
+        committed: Array[u64]  # by slot: thousand millionths of tokens
+        other: Array[u64]  # by slot: the same in the excess or peak bucket
+        since: Array[u64]  # by slot: when they were filled last, ns since the epoch
+        recent: Array[boolean]  # by slot: used since the clock's hand went by
+        hand: u32  # the clock's hand
+        used: u32  # slots that were ever used
 
     class Session:
-        """The flow's buckets, and when they were filled last; or its source, and the slot that has the source's."""
+        """The flow's buckets, or where its source's are."""
 
-        committed: u64
-        other: u64
-        since: u64
-        source: Address
-        slot: u32
+        committed: u64  # thousand millionths of tokens
+        other: u64  # the same in the excess or peak bucket
+        since: u64  # when they were filled last, ns since the epoch
+        source: Address  # with `per: source`: its source
+        slot: u32  # that had the source's buckets last
 
     def on_start(self):
         """Make room for the buckets."""

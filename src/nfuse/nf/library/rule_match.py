@@ -14,18 +14,18 @@ class RuleMatch(NF):
     class State:
         """The rules as bit vectors (:class:`nfuse.nf.library.bit_vectors.Compiled`)."""
 
-        rows: Array[u64]
-        edges4: Array[u32]
-        rows4: Array[u32]
-        edges6: Array[Address]
-        rows6: Array[u32]
-        ports: Array[u32]
-        kinds: Array[u32]
-        cut4: u32
-        cut6: u32
-        words: u32
-        aggregates: u32
-        count: u32
+        rows: Array[u64]  # sets of rules, a bit a rule; before each, a bit for each of its words
+        edges4: Array[u32]  # where intervals of IPv4 addresses begin: sources, then destinations
+        rows4: Array[u32]  # by interval: its row
+        edges6: Array[Address]  # the same for IPv6
+        rows6: Array[u32]  # by interval: its row
+        ports: Array[u32]  # by port, sources then destinations: its row
+        kinds: Array[u32]  # by protocol, or 256 + TCP flags: its row
+        cut4: u32  # intervals of IPv4 sources
+        cut6: u32  # intervals of IPv6 sources
+        words: u32  # of 64 bits in a row
+        aggregates: u32  # words of a row that tell which others are not 0
+        count: u32  # rules
 
     def lay_out(self, rules):
         """Fill the tables; for on_start and on_update."""

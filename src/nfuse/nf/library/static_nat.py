@@ -14,27 +14,27 @@ class StaticNat(NF):
 
     `pairs` maps inside prefixes to outside prefixes of the same family and length; host bits stay (RFC 2663 section
     4.1.1, basic NAT with a fixed mapping). Ports stay, so all protocols pass. What is in no pair passes as it is.
+
+    Example:
+        StaticNat(pairs={"10.0.0.5": "203.0.113.5", "10.1.0.0/24": "198.51.100.0/24"})
     """
 
-    pairs: dict[Prefix, Prefix]
+    pairs: dict[Prefix, Prefix]  # inside prefix to outside prefix, of one family and length; host bits stay
 
     class State:
-        """Two tables sorted by their first address, ``out`` by inside, ``in`` by outside prefix.
+        """Two tables sorted by their first address: ``out`` by inside, ``in`` by outside prefix."""
 
-        ``flip`` is the XOR of the two prefixes: it turns an address of one into that of the other.
-        """
-
-        out_first: Array[Address]
-        out_last: Array[Address]
-        out_flip: Array[Address]
-        in_first: Array[Address]
-        in_last: Array[Address]
-        in_flip: Array[Address]
+        out_first: Array[Address]  # first address of an inside prefix
+        out_last: Array[Address]  # its last address
+        out_flip: Array[Address]  # XOR of the two prefixes: turns an address of one into that of the other
+        in_first: Array[Address]  # first address of an outside prefix
+        in_last: Array[Address]  # its last address
+        in_flip: Array[Address]  # XOR of the two prefixes
 
     class Session:
-        """Whether the flow was opened from the outer side of a chain between two networks."""
+        """Which way the flow goes."""
 
-        outer: boolean
+        outer: boolean  # whether it was opened from the outer side of a chain between two networks
 
     def on_start(self):
         """Check the pairs and lay them out."""
