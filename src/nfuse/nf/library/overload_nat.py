@@ -18,19 +18,22 @@ class OverloadNat(NF):
     destination as it has ports. A flow keeps its source port if it can; an inside host keeps one public address while
     that has a port left for the destination. What comes to a pool address without a flow is dropped; all other traffic
     passes as it is.
+
+    Example:
+        OverloadNat(public="203.0.113.7", inside="10.0.0.0/8")
     """
 
     traffic = ipv4 & (tcp | udp | icmp)
-    public: str | list[str]
-    inside: Prefix = Prefix("0.0.0.0/0")
-    ports: PortRange = PortRange(1024, 65535)
-    flows: u32 = 1_000_000
+    public: str | list[str]  # the pool: address, prefix, range `low-high`, or a list of them; at most 1024 addresses
+    inside: Prefix = Prefix("0.0.0.0/0")  # whose flows are translated
+    ports: PortRange = PortRange(1024, 65535)  # public ports and ICMP identifiers
+    flows: u32 = 1_000_000  # flows that it can keep at a time, however they are spread over destinations
 
     class State:
         """The pool, and which of its ports are taken towards which destination."""
 
-        address: Array[Address]
-        members: HashMap[Address, u16]
+        address: Array[Address]  # the pool
+        members: HashMap[Address, u16]  # the pool: address -> slot
         low: u16  # first port
         span: u32  # ports of an address
         groups: u32  # groups of 64 ports

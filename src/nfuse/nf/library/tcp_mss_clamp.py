@@ -15,8 +15,8 @@ class TcpMssClamp(NF):
 
     traffic = tcp
     session = None
-    mtu: u16 = 1500
-    mss: u16 = 0
+    mtu: u16 = 1500  # of the path, in bytes: the MSS is at most what fits it
+    mss: u16 = 0  # the most itself, in bytes; 0: by `mtu`
 
     class State:
         """How many packets were changed."""
