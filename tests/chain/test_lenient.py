@@ -74,7 +74,6 @@ def test_a_missing_parameter_is_a_mistake(tmp_path) -> None:
         ("", 1, "the file is empty"),
         ("chain: []\n", 1, "the chain is empty"),
         ("chains: [Monitor]\n", 1, "unknown key 'chains'"),
-        ("- {Monitor: {}, name: a}\n- {Monitor: {}, name: a}\n", 1, "two network functions are named 'a'"),
     ],
 )
 def test_mistakes_of_the_whole(tmp_path, text, line, message) -> None:
@@ -82,6 +81,12 @@ def test_mistakes_of_the_whole(tmp_path, text, line, message) -> None:
     assert chain == "None"
     assert errors[0][0] == line
     assert message in errors[0][1]
+
+
+def test_two_of_one_name(tmp_path) -> None:
+    chain, errors = load(tmp_path, "- {Monitor: {}, name: a}\n- {Monitor: {}, name: a}\n")
+    assert chain == "a"
+    assert errors == [(2, "two network functions are named 'a'")]
 
 
 def test_python_files_end_at_their_first_mistake(tmp_path) -> None:

@@ -46,7 +46,7 @@ def test_errors_fail(capsys, tmp_path) -> None:
     (tmp_path / "bad.yaml").write_text("- Monitr\n- DosGuard: {treshold: 3}\n")
     code, out, _ = nfuse(capsys, "check", str(tmp_path / "bad.yaml"), "-o", "nul:")
     assert code == 1
-    assert "did you mean 'Monitor'?" in out
+    assert "you mean 'Monitor'?" in out
     assert "error: the output nul: can't be used [output]" in out
     assert out.endswith("bad.yaml: 3 errors\n")
 

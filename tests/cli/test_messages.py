@@ -150,7 +150,7 @@ def test_no_packets_have_no_rate(capsys) -> None:
 
 def test_one_session(capsys) -> None:
     _, out, _ = nfuse(capsys, "verify", CHAIN, "-i", "gen:?flows=1&packets=1&inside=10.0.0.0/16")
-    assert "1 packet, 1 session, 1 changed, 0 dropped, 0 passed unmatched" in out
+    assert "1 packet, 1 session, 1 changed (1 translated), 0 dropped, 0 passed unmatched" in out
 
 
 # ------------------------------------------------------------------------------------------------- terminals, Ctrl-C

@@ -105,7 +105,7 @@ def test_comparison(capsys) -> None:
         ([CHAIN, "--json", "--source"], "exclude each other"),
         ([CHAIN, "--svg", "-", "--dot", "-"], "would write the same file: -"),
         ([CHAIN, "--svg", OTHER], "the name of a chain file"),
-        (["--dot", CHAIN], "Missing argument"),
+        (["--dot", CHAIN], "CHAIN is missing"),
         ([CHAIN, "--svg", "/nowhere/at/all.svg"], "/nowhere/at/all.svg: can't be written"),
         ([CHAIN, "--flows", "0"], "--flows"),
         ([CHAIN, "missing.yaml"], "no such chain file"),

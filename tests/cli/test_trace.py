@@ -63,7 +63,7 @@ def test_directions(capsys) -> None:
     ("arguments", "message"),
     [
         (["-i", GEN, "--filter", "tcp prt 80"], "--filter can't be read: column 5"),
-        (["-i", GEN, "-n", "0"], "-n"),
+        (["-i", GEN, "-n", "0"], "--count"),
         (["-i", "missing.pcap"], "missing.pcap"),
         ([], "--input"),
     ],
