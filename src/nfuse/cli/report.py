@@ -127,7 +127,8 @@ def rows_of(chain: Chain, result: RunResult) -> list[tuple[str, list[dict[str, A
     found = []
     for name in reporting(chain):
         nf, state = chain.node(name).nf, result.states.get(name, {})
-        if set(analyse(type(nf)).state.slots) <= set(state):  # the run was asked for the containers too
+        info = analyse(type(nf))
+        if set(info.state.slots) - set(info.params) <= set(state):  # the run was asked for the containers too
             found.append((name, list(nf.report(state))))
     return found
 

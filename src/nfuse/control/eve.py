@@ -48,10 +48,10 @@ def events(chain: Chain, logs: NDArray[Any], details: Details | None = None) -> 
         node = chain.nodes[int(record["nf"])]
         signature, value = int(record["signature"]), int(record["value"])
         text = infos[node.index].signatures[signature - 1]
-        alert: dict[str, Any] = {"signature_id": signature, "signature": text}
-        if text in actions[node.index]:
-            alert = {"action": actions[node.index][text], **alert}
-        alert |= known.get(node.name, {}).get((text, value), {})
+        more = dict(known.get(node.name, {}).get((text, value), {}))
+        action = more.pop("action", actions[node.index].get(text))
+        alert: dict[str, Any] = {} if action is None else {"action": action}
+        alert |= {"signature_id": signature, "signature": text, **more}
         proto = int(record["proto"])
         nanoseconds = int(record["clock"])
         yield {
