@@ -45,7 +45,22 @@ MSS_OPTIONS = (
 )
 """Maximum segment sizes: alone, at an odd place, small; options that are broken."""
 KINDS = (
-    *("udp", "udp", "udp", "tcp", "tcp", "tcp", "tcp", "echo", "reply", "reply", "reply", "reply", "hairpin"),
+    *(
+        "udp",
+        "udp",
+        "udp",
+        "tcp",
+        "tcp",
+        "tcp",
+        "tcp",
+        "echo",
+        "reply",
+        "reply",
+        "reply",
+        "reply",
+        "hairpin",
+        "hairpin",
+    ),
     *(
         "session",
         "session",
@@ -313,6 +328,8 @@ def converse(chain: Chain, drawn: list[Step]) -> list[Frame]:
             side = step.flags >> 2 & 1 if chain.two_sided and step.kind not in ("reply", "icmp error") else 0
             if chain.two_sided and step.kind in ("reply", "icmp error", "answer fragment"):
                 side = answer_side
+            elif chain.two_sided and step.kind == "hairpin":
+                side = 1 - answer_side
             elif not chain.two_sided:
                 side = step.spice % 8 == 3  # the input's side means nothing to such a chain
             frame = Frame(now * 1_000_000 + step.spice * 1_000, data, wire, side)
