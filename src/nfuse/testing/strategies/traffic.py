@@ -50,7 +50,7 @@ KINDS = (
     *("reply",) * 4,
     *("session",) * 2,
     *("icmp error",) * 2,
-    *("echo", "hairpin", "fragments", "answer fragment", "odd", "malformed", "snapped", "vlan"),
+    *("echo", "hairpin", "hairpin", "fragments", "answer fragment", "odd", "malformed", "snapped", "vlan"),
 )
 TCP_TALK = (("tcp", "S"), ("reply", "SA"), ("tcp", "A"), ("reply", "PA"), ("tcp", "FA"), ("reply", "FA"), ("tcp", "A"))
 START = 1_700_000_000_000
@@ -302,6 +302,8 @@ def converse(chain: Chain | None, drawn: list[Step]) -> list[Packet]:
             side = step.spice % 8 == 3  # to a chain with one side, that of the input means nothing
             if two_sided and step.kind in ("reply", "icmp error", "answer fragment"):
                 side = bool(answers_by)
+            elif two_sided and step.kind == "hairpin":
+                side = bool(1 - answers_by)
             elif two_sided:
                 side = bool(step.flags >> 2 & 1)
             packet = replace(made, time=now * 1_000_000 + step.spice * 1_000, side=int(side))
