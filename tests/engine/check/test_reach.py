@@ -9,7 +9,19 @@ import pytest
 from nfuse import NF, Chain, IPv4Address, branch, dport, everything, ip, load_chain, pcap_filter, run, tcp, udp
 from nfuse.engine.check.reach import Reach
 from nfuse.nf.compile import analyse
-from nfuse.nf.library import DosGuard, IPFilter, IpIpDecap, IpIpEncap, Maglev, MazuNat, Monitor
+from nfuse.nf.library import (
+    CheckIPHeader,
+    DestinationNat,
+    DosGuard,
+    IPFilter,
+    IpIpDecap,
+    IpIpEncap,
+    Maglev,
+    MazuNat,
+    Monitor,
+    Nptv6,
+    StaticNat,
+)
 from nfuse.nf.library.acl import parse_rules
 from nfuse.nf.library.acl_check import rule_class
 
@@ -170,6 +182,74 @@ def test_what_is_said_to_be_impossible_never_happens(seed: int) -> None:
                 said += 1
                 assert not any(rule.matches(*packet) for packet in CAME[name]), (name, rule)
     assert said > 5
+
+
+OTHERS = [
+    lambda: StaticNat(pairs={"10.0.0.0/17": "192.0.0.0/17", "192.168.7.9": "203.0.113.81"}),
+    lambda: DestinationNat(rules=["tcp 203.0.113.80:80 -> 192.168.7.9:8080", "any 203.0.113.81 -> 192.168.7.10"]),
+    lambda: DestinationNat(
+        rules=[f"tcp 203.0.113.{80 + n // 50}:{n} -> 192.168.7.{9 + n % 5}:{8000 + n}" for n in range(66, 140)]
+    ),
+    lambda: CheckIPHeader(bad_sources=["10.0.0.0/17"]),
+    nat,
+    balancer,
+]
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_what_the_other_nfs_say_to_be_impossible_never_happens(seed: int) -> None:
+    rng = random.Random(seed)
+    ports = ("", " 80", " 8080", " 8080-8100")
+    lines = [f"allow any {rng.choice(NETS)} -> {rng.choice(NETS)}{rng.choice(ports)}" for _ in range(60)]
+    lines += [f"allow any {net} -> any" for net in ("10.0.0.0/17", "192.0.0.0/17", "10.0.128.0/17")]
+    first, second = (one() for one in rng.sample(OTHERS[:4] if seed < 4 else OTHERS, 2))
+    middle, last = (Recorder(place=place).named(place) for place in ("middle", "last"))
+    chain = Chain([first, middle, second.named("second"), last])
+    found = reach(chain)
+    CAME.clear()
+    run(chain, TRAFFIC.format(seed=seed), engine="reference")
+    said = 0
+    for name in ("middle", "last"):
+        for rule in parse_rules(lines):
+            if not found.sees(chain.node(name), rule_class(rule)):
+                said += 1
+                assert not any(rule.matches(*packet) for packet in CAME.get(name, ())), (name, rule)
+    assert said
+
+
+def test_a_static_nat_moves_its_pairs() -> None:
+    chain = Chain(StaticNat(pairs={"10.1.0.0/24": "198.51.100.0/24", "fd00:1::/64": "2001:db8:1::/64"}) >> Monitor())
+    assert why(chain, "monitor", "src net 10.1.0.0/24") == (
+        "staticnat has given them a source address of 198.51.100.0/24 by then"
+    )
+    assert why(chain, "monitor", "ip6 and dst net 2001:db8:1::/64")
+    assert not sees(chain, "monitor", "src net 198.51.100.0/24 and dst net 198.51.100.0/24")
+    assert sees(chain, "monitor", "src net 10.2.0.0/24")
+    assert sees(chain, "monitor", "dst net 10.1.0.0/24")
+
+
+def test_a_destination_nat_leaves_what_no_rule_matches() -> None:
+    chain = Chain(DestinationNat(rules=["tcp 203.0.113.1:80-81 -> 10.0.0.5:8080"]) >> Monitor())
+    assert not sees(chain, "monitor", "tcp and dst host 203.0.113.1 and dst port 80")
+    assert sees(chain, "monitor", "tcp and dst host 203.0.113.1 and dst port 82")
+    assert sees(chain, "monitor", "udp and dst host 203.0.113.1 and dst port 80")
+    behind = Chain(
+        DestinationNat(rules=["any 203.0.113.1 -> 10.0.0.5"]) >> branch((ip.dst == "203.0.113.1", Monitor()))
+    )
+    assert not reach(behind).reached(behind.node("monitor"))
+
+
+def test_nptv6_moves_its_prefix() -> None:
+    chain = Chain(Nptv6(inside="fd01:203:405::/48", outside="2001:db8:1::/48") >> Monitor())
+    assert "nptv6 has given them" in why(chain, "monitor", "ip6 and src net fd01:203:405::/48")
+    assert sees(chain, "monitor", "ip6 and src net 2001:db8:1::/48")
+    assert sees(chain, "monitor", "tcp and src net 10.0.0.0/8")
+
+
+def test_bad_sources_do_not_pass() -> None:
+    chain = Chain(CheckIPHeader() >> Monitor())
+    assert why(chain, "monitor", "src net 127.0.0.0/8") == "checkipheader drops them (bad source)"
+    assert sees(Chain(CheckIPHeader(bad_sources=[]) >> Monitor()), "monitor", "src net 127.0.0.0/8")
 
 
 def test_the_examples_have_no_impossible_nf(root) -> None:

@@ -1,10 +1,10 @@
-"""What ``nfuse check`` finds in an access list: rules that can't be read, never decide, or never meet a flow."""
+"""What ``nfuse check`` finds in lists of rules: some that can't be read, never decide, or never meet a flow."""
 
 from __future__ import annotations
 
 import ipaddress
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -28,21 +28,34 @@ class Listed:
 
 
 class AclCheck:
-    """Checks the rules of one filter.
+    """Checks the rules of one network function (NF), of which the first that matches decides.
 
     Args:
         rules: The path of a file, or lines.
-        facts: What the filter can ask about its place (:class:`nfuse.nf.findings.Facts`).
+        facts: What the NF can ask about its place (:class:`nfuse.nf.findings.Facts`).
+        read: Makes a rule of a line and its number, from 1; None of a line that holds none. It raises RuleError.
+        page: The page of ``docs/nfs`` that explains the rules.
+        noun: What the NF is, in a word or two.
+        action: What a rule's number `action` stands for. Rules of the action 0 let flows pass as they are.
     """
 
-    def __init__(self, rules: Path | Sequence[str], facts: Any) -> None:
-        self.file = str(rules) if isinstance(rules, str | Path) else ""
+    def __init__(
+        self,
+        rules: Path | Sequence[str],
+        facts: Any,
+        read: Callable[[str, int], Rule | None] = lambda line, number: parse_line(line, "rule", number),
+        page: str = "ip-filter",
+        noun: str = "the filter",
+        action: str = "action",
+    ) -> None:
         self.given, self.facts = rules, facts
+        self.read, self.page, self.noun, self.action = read, page, noun, action
+        self.file = file_of(rules)
         self.rules: list[Listed] = []
 
     def findings(self) -> Iterator[Any]:
         """Yield all findings."""
-        yield from self._read()
+        yield from unreadable(self.given, self.facts, self._keep, self.page)
         never = set()
         counts = {"shadowed-rule": 0, "redundant-rule": 0, "unseen-rule": 0}
         for anomaly in anomalies([listed.rule for listed in self.rules]):
@@ -62,33 +75,14 @@ class AclCheck:
             if count > MOST:
                 yield self.facts.warning(kind, f"{count - MOST} more rules like these", parameter="rules")
 
-    def _read(self) -> Iterator[Any]:
-        if self.file:
-            try:
-                lines: Sequence[Any] = Path(self.file).read_text(encoding="utf-8").splitlines()
-            except (OSError, UnicodeDecodeError) as error:
-                what = getattr(error, "strerror", None) or error
-                yield self.facts.error(
-                    "rule-file", f"the rule file {self.file} can't be read: {what}", parameter="rules"
-                )
-                return
-        else:
-            lines = self.given  # type: ignore[assignment]
-        for number, line in enumerate(lines, 1):
-            try:
-                rule = parse_line(line, "rule", number)
-            except RuleError as error:
-                _, _, where, message = str(error).split(":", 3)
-                yield self.facts.error(
-                    "rule", message.strip(), hint="see docs/nfs/ip-filter.md", **self._where(number, int(where))
-                )
-                continue
-            if rule is not None:
-                column = len(line) - len(line.lstrip()) + 1
-                self.rules.append(Listed(rule, re.sub(r"\s+", " ", line.partition("#")[0].strip()), number, column))
+    def _keep(self, line: str, number: int) -> None:
+        rule = self.read(line, number)
+        if rule is not None:
+            column = len(line) - len(line.lstrip()) + 1
+            self.rules.append(Listed(rule, re.sub(r"\s+", " ", line.partition("#")[0].strip()), number, column))
 
     def _where(self, number: int, column: int) -> dict[str, Any]:
-        return {"place": (self.file, number, column)} if self.file else {"parameter": "rules", "item": number - 1}
+        return where(self.file, number, column)
 
     def _name(self, listed: Listed) -> str:
         return f"{'line' if self.file else 'rule'} {listed.line} (`{listed.text}`)"
@@ -111,7 +105,7 @@ class AclCheck:
         return self.facts.warning(
             "redundant-rule",
             f"without this rule nothing would change: `{listed.text}`",
-            why=f"{names} {together} all of it, with the same action",
+            why=f"{names} {together} all of it, with the same {self.action}",
             hint="remove it",
             **where,
         )
@@ -121,7 +115,7 @@ class AclCheck:
             "unseen-rule",
             f"no flow that this rule matches comes here: `{listed.text}`",
             why=self.facts.why_not(rule_class(listed.rule)),
-            hint="name the addresses and ports that flows have at this place, or move the filter",
+            hint=f"name the addresses and ports that flows have at this place, or move {self.noun}",
             **self._where(listed.line, listed.column),
         )
 
@@ -139,6 +133,43 @@ class AclCheck:
                     hint=f"name the address that flows have before {later}, or move the filter behind it",
                     **self._where(listed.line, listed.column),
                 )
+
+
+def unreadable(rules: Path | Sequence[str], facts: Any, read: Callable[[str, int], object], page: str) -> Iterator[Any]:
+    """Give all lines to `read`, and yield an error for each that it refuses with RuleError, and for a missing file.
+
+    Args:
+        rules: The path of a file, or lines.
+        facts: What the network function can ask about its place.
+        read: Takes a line and its number, from 1. What it raises is called ``rule``: ``rule:NUMBER:COLUMN: what``.
+        page: The page of ``docs/nfs`` that explains the rules.
+    """
+    file, lines = file_of(rules), rules
+    if file:
+        try:
+            lines = Path(file).read_text(encoding="utf-8").splitlines()
+        except (OSError, UnicodeDecodeError) as error:
+            what = getattr(error, "strerror", None) or error
+            yield facts.error("rule-file", f"the rule file {file} can't be read: {what}", parameter="rules")
+            return
+    assert not isinstance(lines, Path)
+    for number, line in enumerate(lines, 1):
+        try:
+            read(line, number)
+        except RuleError as error:
+            _, _, column, message = str(error).split(":", 3)
+            hint = f"see docs/nfs/{page}.md"
+            yield facts.error("rule", message.strip(), hint=hint, **where(file, number, int(column)))
+
+
+def file_of(rules: Path | Sequence[str]) -> str:
+    """Return the path of the file that rules are in; empty if they are a list."""
+    return str(rules) if isinstance(rules, str | Path) else ""
+
+
+def where(file: str, number: int, column: int) -> dict[str, Any]:
+    """Return the place of a line: in its file, or as an item of the list."""
+    return {"place": (file, number, column)} if file else {"parameter": "rules", "item": number - 1}
 
 
 def rule_class(rule: Rule) -> Any:

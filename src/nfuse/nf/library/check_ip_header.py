@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from nfuse import NF, Address, Array, Prefix, boolean
+from nfuse import NF, Address, Array, Outcome, Prefix, boolean, ip
 from nfuse.nf.library.bits import count_up_to
 from nfuse.nf.library.prefixes import addresses, union
 
@@ -38,3 +38,8 @@ class CheckIPHeader(NF):
             pkt.drop("bad checksum")
         elif count_up_to(self.edges, pkt.ip.src) & 1:
             pkt.drop("bad source")
+
+    def outcomes(self):
+        """Packets of bad sources are dropped."""
+        if self.bad_sources:
+            yield Outcome(ip.src.within(self.bad_sources), drop="bad source")

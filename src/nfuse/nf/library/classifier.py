@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
 from nfuse import Array, u8, u16, u64
-from nfuse.nf.library.acl import RuleLine, load_rules
+from nfuse.nf.library.acl import RuleLine, load_rules, parse_line
 from nfuse.nf.library.dscp import parse_dscp
-from nfuse.nf.library.rule_match import RuleMatch
+from nfuse.nf.library.rule_match import RuleMatch, first_match
 
 
 class ClassLine(RuleLine):
@@ -103,6 +104,25 @@ class Classifier(RuleMatch):
         if flow.label < len(self.packets):
             self.packets[flow.label] += 1
             self.bytes[flow.label] += pkt.len
+
+    def explain(self, flow):
+        """Name the class, and the rule that decided."""
+        rules, classes = self.read()
+        rule = first_match(rules, flow, flow.kind)
+        why = f"{rule.where}: {rule.text}" if rule else "no rule matches"
+        return f"class {list(classes)[flow.label]} ({why})"
+
+    def check(self, facts):
+        """Find rules that can't be read, that never decide, and that no flow here can match."""
+        from nfuse.nf.library.acl_check import AclCheck
+
+        line = partial(ClassLine, classes={})
+
+        def read(text, number):
+            rule = parse_line(text, "rule", number, line)
+            return rule and replace(rule, action=1 + rule.action)
+
+        yield from AclCheck(self.rules, facts, read, "classifier", "the classifier", "class").findings()
 
     def report(self, state):
         """Return a row a class: its name, flows, packets, bytes, share of bytes."""

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
-from nfuse import Address, Array, boolean, i32
-from nfuse.nf.library.acl import load_rules
+from nfuse import Address, Array, Outcome, PortRange, boolean, i32, ip
+from nfuse.nf.library.acl import load_rules, parse_line
 from nfuse.nf.library.forwards import ForwardLine
-from nfuse.nf.library.rule_match import RuleMatch
+from nfuse.nf.library.rule_match import RuleMatch, first_match
+
+MANY = 64
+"""Up to so many rules, ``nfuse check`` follows what each does."""
 
 
 class DestinationNat(RuleMatch):
@@ -38,8 +42,8 @@ class DestinationNat(RuleMatch):
         forwards = load_rules(self.rules, ForwardLine)
         self.lay_out([forward.rule for forward in forwards])
         self.inside.fill([forward.inside for forward in forwards])
-        self.has_port.fill([forward.port is not None for forward in forwards])
-        self.shift.fill([0 if f.port is None else f.port - f.rule.dport[0] for f in forwards])
+        self.has_port.fill([forward.shift is not None for forward in forwards])
+        self.shift.fill([forward.shift or 0 for forward in forwards])
 
     def on_flow(self, pkt, flow):
         """Translate a flow to a public address."""
@@ -58,3 +62,46 @@ class DestinationNat(RuleMatch):
             flow.modify(ip_dst=self.inside[rule], dport=dport + self.shift[rule])
         else:
             flow.modify(ip_dst=self.inside[rule])
+
+    def explain(self, flow):
+        """Name the rule that decided, by its line."""
+        rules = [forward.rule for forward in load_rules(self.rules, ForwardLine)]
+        rule = first_match(rules, flow, 256 if flow.proto == 6 else flow.proto)
+        return f"{rule.where}: {rule.text}" if rule else "no rule matches: not translated"
+
+    def check(self, facts):
+        """Find rules that can't be read, that never decide, and that no flow here can match."""
+        from nfuse.nf.library.acl_check import AclCheck
+
+        translations = {}
+
+        def read(text, number):
+            forward = parse_line(text, "rule", number, ForwardLine)
+            if forward is None:
+                return None
+            kind = translations.setdefault((forward.inside, forward.shift), len(translations))
+            return replace(forward.rule, action=1 + kind)
+
+        yield from AclCheck(self.rules, facts, read, "destination-nat", "this NAT", "translation").findings()
+
+    def outcomes(self):
+        """A flow to a public address goes to the inside one of its rule."""
+        from nfuse.nf.library.acl_check import rule_class
+
+        forwards = load_rules(self.rules, ForwardLine)
+        if len(forwards) > MANY:
+            for version in (4, 6):
+                ours = [forward for forward in forwards if forward.inside.version == version]
+                publics, insides = [forward.public for forward in ours], [forward.inside for forward in ours]
+                if ours:
+                    yield Outcome(ip.dst.within(publics), {"ip_dst": publics + insides, "dport": None})
+            return
+        for forward in forwards:
+            modify = {"ip_dst": forward.inside}
+            if forward.shift is not None:
+                modify["dport"] = PortRange(*(port + forward.shift for port in forward.rule.dport))
+            yield Outcome(rule_class(forward.rule), modify)
+
+    def owns(self):
+        """The public addresses."""
+        return {"rules": list({forward.public for forward in load_rules(self.rules, ForwardLine)})}

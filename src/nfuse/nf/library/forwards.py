@@ -35,6 +35,17 @@ class Forward:
     inside: ipaddress.IPv4Address | ipaddress.IPv6Address
     port: int | None
 
+    @property
+    def public(self) -> ipaddress.IPv4Address | ipaddress.IPv6Address:
+        """The public address."""
+        assert self.rule.dst
+        return type(self.inside)(self.rule.dst[0])
+
+    @property
+    def shift(self) -> int | None:
+        """What is added to the destination port; None: ports stay as they are."""
+        return None if self.port is None or self.rule.dport is None else self.port - self.rule.dport[0]
+
 
 class ForwardLine(Line[Forward]):
     """A line of this module's language."""
@@ -54,7 +65,10 @@ class ForwardLine(Line[Forward]):
         if port is not None and ports and port + ports[1] - ports[0] > TOP_PORT:
             raise self.fail(f"the range does not fit from port {port} on: the last would be above {TOP_PORT}")
         self.finish()
-        match = Rule(0, proto, public.version, None, (int(public), int(public)), None, ports)
+        words = " ".join(word for _, word in self.words)
+        match = Rule(
+            0, proto, public.version, None, (int(public), int(public)), None, ports, where=self.where, text=words
+        )
         return Forward(match, inside, port)
 
     def endpoint(self, what: str, proto: int | None) -> Endpoint:

@@ -45,6 +45,12 @@ class Gateway(NF):
         if self.ttl == 0:
             raise ValueError("ttl: 0 is for packets that must not be sent (RFC 791 section 3.2)")
 
+    def check(self, facts):
+        """Find that nothing is given."""
+        if all(getattr(self, name) is None for name in FIELDS):
+            hint = f"give some of {', '.join(FIELDS)}, or remove it"
+            yield facts.warning("nothing-given", f"{facts.name} changes nothing", why="no field is given", hint=hint)
+
     def on_flow(self, pkt, flow):
         """Record the rewriting."""
         self.rewrite(flow)

@@ -8,7 +8,7 @@ from pathlib import Path
 from nfuse import NF, Address, Array, boolean, event, u8, u16, u32, u64
 from nfuse.nf.library.aho_corasick import build
 from nfuse.nf.library.bits import count_between
-from nfuse.nf.library.ids_rules import ACTIONS, load_ids_rules
+from nfuse.nf.library.ids_rules import ACTIONS, load_ids_rules, read_line
 from nfuse.nf.library.prefixes import addresses
 
 PASS, DROP, ALERT, LOG = (ACTIONS[name] for name in ("pass", "drop", "alert", "log"))
@@ -248,6 +248,24 @@ class Ids(NF):
     def in_ports(self, port, a):
         """Say whether a port is in a set."""
         return count_between(self.ports, port, self.port_at[a], self.port_at[a + 1]) & 1 == 1
+
+    def explain(self, flow):
+        """Say what a rule has decided about the flow."""
+        if flow.verdict == LOG:
+            return f"rule {flow.sid} has each packet logged"
+        words = {PASS: "a rule lets the flow pass: it is not looked at", DROP: "a rule drops the flow"}
+        return words.get(flow.verdict, "no rule has decided about the flow")
+
+    def check(self, facts):
+        """Find rules that can't be read, all of them."""
+        from nfuse.nf.library.acl_check import unreadable
+
+        found = {}
+
+        def read(line, number):
+            read_line(line, f"rule:{number}", self.variables, found)
+
+        yield from unreadable(self.rules, facts, read, "ids")
 
     def alert_details(self):
         """Return what EVE says of the alerts, by signature and value (the sid)."""

@@ -91,13 +91,22 @@ def load_ids_rules(rules: str | Path | Sequence[str], variables: Mapping[str, st
             raise RuleError(f"{rules}: the rule file can't be read: {why}") from None
     found: dict[int, IdsRule] = {}
     for number, line in enumerate(lines, 1):
-        if line.strip() and not line.lstrip().startswith("#"):
-            reader = _Reader(f"{name}:{number}", line, variables)
-            rule = reader.rule()
-            if rule.sid in found:
-                reader.fail(reader.at("sid"), f"sid {rule.sid} is that of another rule too")
-            found[rule.sid] = rule
+        read_line(line, f"{name}:{number}", variables, found)
     return list(found.values())
+
+
+def read_line(line: str, where: str, variables: Mapping[str, str], found: dict[int, IdsRule]) -> None:
+    """Add the rule of a line, if it holds one, to those that were found, by sid.
+
+    Raises:
+        RuleError: it is no rule, or its sid is that of another; the message begins with `where` and the column.
+    """
+    if line.strip() and not line.lstrip().startswith("#"):
+        reader = _Reader(where, line, variables)
+        rule = reader.rule()
+        if rule.sid in found:
+            reader.fail(reader.at("sid"), f"sid {rule.sid} is that of another rule too")
+        found[rule.sid] = rule
 
 
 class _Reader:

@@ -7,8 +7,8 @@ from pathlib import Path
 import numpy as np
 
 from nfuse import Array, u8, u16, u64
-from nfuse.nf.library.acl import ACTIONS, REJECT, TCP, load_rules
-from nfuse.nf.library.rule_match import RuleMatch
+from nfuse.nf.library.acl import ACTIONS, REJECT, load_rules
+from nfuse.nf.library.rule_match import RuleMatch, first_match
 
 
 class IPFilter(RuleMatch):
@@ -74,12 +74,8 @@ class IPFilter(RuleMatch):
 
     def explain(self, flow):
         """Name the rule that decided, by its line."""
-        proto, flags = (TCP, flow.kind - 256) if flow.kind > 255 else (flow.kind, 0)
-        packet = (flow.ip_src.version, proto, int(flow.ip_src), int(flow.ip_dst), flow.sport, flow.dport, flags)
-        for rule in load_rules(self.rules):
-            if rule.matches(*packet):
-                return f"{rule.where}: {rule.text}"
-        return f"no rule matches; default: {self.default}"
+        rule = first_match(load_rules(self.rules), flow, flow.kind)
+        return f"{rule.where}: {rule.text}" if rule else f"no rule matches; default: {self.default}"
 
     def check(self, facts):
         """Find rules that can't be read, that never decide, and that no flow here can match."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from nfuse import NF, Address, Prefix, boolean, ipv6, u8, u16, u64
+from nfuse import NF, Address, Outcome, Prefix, boolean, ip, ipv6, tcp, u8, u16, u64, udp
 
 
 class Nptv6(NF):
@@ -95,6 +95,35 @@ class Nptv6(NF):
             if word != 0xFFFF:
                 return Address(hi, address.lo & ~(0xFFFF << at) | adjusted(word, adjustment) << at)
         return Address(0, 0)
+
+    def explain(self, flow):
+        """Say which of the two prefixes the flow meets."""
+        from_inside, to_outside = not flow.outer and flow.ip_src in self.inside, flow.ip_dst in self.outside
+        if from_inside and to_outside:
+            return f"hairpin: from {self.inside} to {self.outside}"
+        if from_inside:
+            return f"the source is in {self.inside}, outside {self.outside}"
+        return f"the destination is in {self.outside}, inside {self.inside}" if to_outside else "in neither prefix"
+
+    def check(self, facts):
+        """Find an inside prefix that no flow here comes from."""
+        from_inside = (tcp | udp) & (ip.src == self.inside)
+        if not facts.sees(from_inside):
+            message = f"no TCP or UDP flow from {self.inside} comes here"
+            hint = f"name the addresses that flows have here (flows to {self.outside} are translated all the same)"
+            why = facts.why_not(from_inside)
+            yield facts.warning("unseen-inside", message, why=why, hint=hint, parameter="inside")
+
+    def outcomes(self):
+        """Flows from inside get a source outside, flows to outside a destination inside; both: dropped."""
+        inside, outside = ip.src == self.inside, ip.dst == self.outside
+        yield Outcome(inside & outside, drop="hairpin", reverse=False)
+        yield Outcome(inside, {"ip_src": self.outside}, reverse=False)
+        yield Outcome(outside, {"ip_dst": self.inside})
+
+    def owns(self):
+        """The outside prefix."""
+        return {"outside": self.outside}
 
 
 def adjusted(word, adjustment):

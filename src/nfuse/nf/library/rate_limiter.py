@@ -210,6 +210,16 @@ class RateLimiter(NF):
             self.since[slot] = now
         return slot
 
+    def explain(self, flow):
+        """Say what the packet has left in the buckets."""
+        if self.per_source:
+            who, committed, other = f"source {flow.source}", self.committed[flow.slot], self.other[flow.slot]
+        else:
+            who, committed, other = "flow", flow.committed, flow.other
+        text = f"{who}: {committed // SECOND:,} of {self.burst:,} {self.unit} left"
+        size, name = (self.peak_burst, "peak") if self.peak else (self.excess, "excess")
+        return f"{text}; {name}: {other // SECOND:,} of {size:,}" if size else text
+
     def report(self, state):
         """Return a row a colour: packets and bytes."""
         rows = zip(("green", "yellow", "red"), state["packets"], state["bytes"], strict=True)

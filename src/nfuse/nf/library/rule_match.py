@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from nfuse import NF, Address, Array, IPv6Address, u32, u64
-from nfuse.nf.library.acl import UDP
+from nfuse.nf.library.acl import TCP, UDP
 from nfuse.nf.library.bit_vectors import NO_PORT, compile_rules
 from nfuse.nf.library.bits import lowest_bit
 
@@ -78,3 +78,10 @@ class RuleMatch(NF):
             first = first + half if self.edges6[first + half] <= value else first
             left -= half
         return first
+
+
+def first_match(rules, flow, kind):
+    """Return the first rule that a flow matches, None if none does. Plain Python, for ``explain``."""
+    proto, flags = (TCP, kind - 256) if kind > 255 else (kind, 0)
+    packet = (flow.ip_src.version, proto, int(flow.ip_src), int(flow.ip_dst), flow.sport, flow.dport, flags)
+    return next((rule for rule in rules if rule.matches(*packet)), None)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ipaddress
 
-from nfuse import NF, Address, Array, Prefix, boolean
+from nfuse import NF, Address, Array, Outcome, Prefix, boolean, ip, tcp, udp
 from nfuse.nf.library.bits import count_up_to
 from nfuse.nf.library.prefixes import span
 
@@ -81,3 +81,40 @@ class StaticNat(NF):
             flow.modify(ip_dst=Address(dst.hi ^ self.in_flip[target].hi, dst.lo ^ self.in_flip[target].lo))
         else:
             flow.forward()
+
+    def explain(self, flow):
+        """Name the pair."""
+        source = next((pair for pair in self.pairs.items() if flow.ip_src in pair[0] and not flow.outer), None)
+        target = next((pair for pair in self.pairs.items() if flow.ip_dst in pair[1]), None)
+        if source and target:
+            return f"hairpin: from {source[0]} to {target[1]}, the outside of {target[0]}"
+        if source or target:
+            inside, outside = source or target
+            return f"{inside} is {outside} outside: the {'source' if source else 'destination'} is translated"
+        return "in no pair"
+
+    def check(self, facts):
+        """Find inside prefixes that no flow here comes from."""
+        for inside, outside in self.pairs.items():
+            from_inside = (tcp | udp) & (ip.src == inside)
+            if not facts.sees(from_inside):
+                message = f"no TCP or UDP flow from {inside} comes here"
+                hint = f"name the addresses that flows have here (flows to {outside} are translated all the same)"
+                why = facts.why_not(from_inside)
+                yield facts.warning("unseen-inside", message, why=why, hint=hint, parameter="pairs")
+
+    def outcomes(self):
+        """Flows from inside get a source outside, flows to outside a destination inside; both: dropped."""
+        yield Outcome(
+            ip.src.within(list(self.pairs)) & ip.dst.within(list(self.pairs.values())), drop="hairpin", reverse=False
+        )
+        for version in (4, 6):
+            inside = [prefix for prefix in self.pairs if prefix.version == version]
+            outside = [self.pairs[prefix] for prefix in inside]
+            if inside:
+                yield Outcome(ip.src.within(inside), {"ip_src": outside}, reverse=False)
+                yield Outcome(ip.dst.within(outside), {"ip_dst": inside})
+
+    def owns(self):
+        """The outside prefixes."""
+        return {"pairs": list(self.pairs.values())}
