@@ -7,13 +7,14 @@ from typing import Any
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from tests.engine import frames as frames_module
 from tests.engine import nfs
 from tests.engine.conversation import need
 
-from nfuse import Chain, Prefix, branch, tcp, udp
+from nfuse import Chain, Prefix, branch, pcap_filter, tcp, udp
 from nfuse.chain.graph import as_graph
 from nfuse.engine.api import Control
-from nfuse.engine.driver import ENGINES
+from nfuse.engine.driver import ENGINES, run
 from nfuse.engine.verify import verify
 from nfuse.memory.jit import JIT
 from nfuse.nf.library import (
@@ -40,7 +41,7 @@ from nfuse.nf.library import (
     StaticNat,
     TcpMssClamp,
 )
-from nfuse.port.memory import ListInput
+from nfuse.port.memory import ListInput, ListOutput
 from nfuse.testing.strategies import Step, converse, steps
 from nfuse.testing.strategies import chains as chains_of
 from nfuse.testing.strategies import graphs as graphs_of
@@ -354,3 +355,40 @@ def test_bursts_do_not_matter(case: tuple[Chain, list[Step], list[Control]]) -> 
         assert result.conserved
         runs.append((sink.records, result.counters, result.drops, result.states, result.flows.tobytes()))
     assert runs[0] == runs[1] == runs[2]
+
+
+DIRECTIONS = [
+    "src net 203.0.113.0/24 or src net 2001:db8:1::/48",
+    "udp",
+    "src port 80 or src port 53",
+    "not (tcp or udp)",
+]
+
+
+@pytest.mark.skipif(JIT and EXAMPLES <= 100, reason="each chain is compiled anew: interpreted, or NFUSE_EXAMPLES > 100")
+@settings(deadline=None, suppress_health_check=list(HealthCheck), max_examples=EXAMPLES)
+@given(cases(), st.sampled_from([1, 2, 7, 16, 64]), st.sampled_from([None, *DIRECTIONS]))
+def test_runs_agree(case: Any, most: int, direction: str | None) -> None:
+    """Whole runs, as a user runs them: the fused engine parses and stops at fragments, whatever the bursts are."""
+    chain, drawn, control = case
+    if direction is not None and chain.two_sided:
+        chain = chain.with_settings(direction=pcap_filter(direction))
+    frames = converse(chain, drawn)
+    found = []
+    for engine in ("reference", "fused"):
+        sink = ListOutput()
+        result = run(chain, ListInput(frames), sink, engine, control=control, packets=most)
+        found.append((sink.records, result.counters, result.drops, result.states, result.flows.tobytes()))
+        assert result.conserved
+    for first, second in zip(*found, strict=True):
+        assert first == second
+
+
+def test_a_run_that_begins_with_a_later_fragment() -> None:
+    """The chain's clock starts with the first packet that is processed, not with one that waits."""
+    pieces = frames_module.fragments(frames_module.udp("10.0.0.1", 1, "203.0.113.5", 53, bytes(64)), 24)
+    frames = [(9_000_000_000, pieces[1]), (1_000_000_000, pieces[0]), (2_000_000_000, pieces[2])]
+    for most in (1, 2, 8):
+        results = [run(Chain(nfs.Clock() >> Monitor()), frames, None, one, packets=most) for one in ENGINES]
+        assert all(result.states == results[0].states for result in results)
+        assert all(result.counters == results[0].counters for result in results)

@@ -89,7 +89,7 @@ class Stages:
         self._limit = limit
         self._two_sided = chain.two_sided
         self._steer = None if chain.direction is None else steering(chain.direction.bind(chain.ports))
-        self._fragments = FragmentStage()
+        self._fragments = FragmentStage(by_side=chain.direction is None)
 
     def prepare(self) -> None:
         """Compile what packets meet before the engine, or load it from the cache."""

@@ -52,8 +52,8 @@ class _Packet:
 class _Datagram:
     slot: int
     deadline: int
-    first: tuple[int, int, int] | None = None
-    """Source port, destination port, protocol of the first fragment."""
+    first: tuple[int, int, int, int] | None = None
+    """Source port, destination port, protocol and side of the first fragment."""
     held: list[_Packet] = field(default_factory=list)
 
 
@@ -66,6 +66,8 @@ class FragmentStage:
         total_held: Fragments that may wait in all.
         total_bytes: Bytes of frames that may wait in all.
         timeout_ms: How long a datagram is remembered from its first arrival.
+        by_side: Whether fragments of one datagram come in by one side. Else (the side follows from an expression that
+            may ask for ports, which later fragments do not have) they get the side of the first one.
 
     Attributes:
         drops: Packets dropped, by reason.
@@ -78,7 +80,9 @@ class FragmentStage:
         total_held: int = 2048,
         total_bytes: int = 8 << 20,
         timeout_ms: int = 30_000,
+        by_side: bool = True,
     ) -> None:
+        self._by_side = by_side
         self.drops: Counter[str] = Counter()
         self._limit_held = limit_held
         self._total_held = total_held
@@ -122,19 +126,21 @@ class FragmentStage:
             return None
         line: list[int | _Packet] = list(self._late)
         self._late = []
-        given: list[tuple[int, int, int, int]] = []
+        given: list[tuple[int, int, int, int, int]] = []
         slots: list[int] = []
         waiting: dict[int, _Packet] = {}
         following = 0
-        for arrival in _arrivals(burst, where):
+        for arrival in _arrivals(burst, where, self._by_side):
             line.extend(range(following, arrival.at))
             following = arrival.at + 1
             slots.append(self._fragment(arrival, line, given, waiting))
         line.extend(range(following, n))
         desc["frag"][where] = slots
         if given:
-            index, sport, dport, proto = np.array(given, np.int64).T
+            index, sport, dport, proto, side = np.array(given, np.int64).T
             desc["sport"][index], desc["dport"][index], desc["proto"][index] = sport, dport, proto
+            if not self._by_side:
+                desc["side"][index] = desc["inport"][index] = side
         for packet in waiting.values():
             packet.keep(burst)
         return self._place(burst, n, line)
@@ -150,7 +156,7 @@ class FragmentStage:
         self,
         arrival: _Arrival,
         line: list[int | _Packet],
-        given: list[tuple[int, int, int, int]],
+        given: list[tuple[int, int, int, int, int]],
         waiting: dict[int, _Packet],
     ) -> int:
         """Append to `line` what may go on now; to `given` the (index, ports, protocol) of later fragments.
@@ -164,7 +170,7 @@ class FragmentStage:
         if datagram is None:
             datagram = self._remember(arrival.key)
         if not arrival.later:
-            datagram.first = (arrival.sport, arrival.dport, arrival.proto)
+            datagram.first = (arrival.sport, arrival.dport, arrival.proto, arrival.side)
             line.append(arrival.at)
             for packet in datagram.held:
                 self._held -= 1
@@ -175,7 +181,9 @@ class FragmentStage:
                     del waiting[packet.index]
                 else:
                     row = packet.record[0]
-                    row["sport"], row["dport"], row["proto"] = datagram.first
+                    row["sport"], row["dport"], row["proto"], side = datagram.first
+                    if not self._by_side:
+                        row["side"] = row["inport"] = side
                     line.append(packet)
             datagram.held = []
         elif datagram.first is not None:
@@ -279,18 +287,20 @@ class _Arrival(NamedTuple):
     sport: int
     dport: int
     proto: int
+    side: int
     key: Key
 
 
-def _arrivals(burst: Burst, where: NDArray[np.intp]) -> Iterator[_Arrival]:
+def _arrivals(burst: Burst, where: NDArray[np.intp], by_side: bool) -> Iterator[_Arrival]:
     """Iterate over the fragments of a burst, at the indexes `where`."""
     some: Any = burst.desc[where]
     names = ("addr", "l3", "side", "flags", "ts", "len", "sport", "dport", "proto")
     columns = [some[name].tolist() for name in names]
     for index, addr, l3, side, flags, ts, size, sport, dport, proto in zip(where.tolist(), *columns, strict=True):
         number = int(fragment_id(burst.desc_address + index * DESC_SIZE))
+        apart = side if by_side else 0
         if flags & F_IP4:
-            key: Key = (side, 4, read_bytes(addr + l3 + 12, 8), number, proto)
+            key: Key = (apart, 4, read_bytes(addr + l3 + 12, 8), number, proto)
         else:
-            key = (side, 6, read_bytes(addr + l3 + 8, 32), number, 0)
-        yield _Arrival(index, ts, size, bool(flags & F_LATER), sport, dport, proto, key)
+            key = (apart, 6, read_bytes(addr + l3 + 8, 32), number, 0)
+        yield _Arrival(index, ts, size, bool(flags & F_LATER), sport, dport, proto, side, key)

@@ -51,7 +51,14 @@ class PartLibrary(JITCodeLibrary):  # type: ignore[misc]
         return _Codegen(self._codegen)
 
     def get_pointer_to_function(self, name: str) -> int:
-        """Return 0: there is no machine code."""
+        """Return 0: there is no machine code.
+
+        Raises:
+            TypeError: Python could call the function: a Numba function that `native` does not decorate.
+        """
+        for function in self._final_module.functions:
+            if function.name == name and not function.is_declaration:
+                raise TypeError(f"{self.name} is called by native code: decorate it with nfuse.memory.jit.native")
         return 0
 
     def serialize_using_object_code(self) -> tuple[str, str, bytes]:

@@ -285,13 +285,13 @@ class Generator(SlowPath, FastPath):
                 "sent = i64(0)",
                 "fast = i64(0)",
             )
+            if not self.original:
+                self._first_looks()  # a fragment that is met may make the part empty
             with w.block("if load64(X + STARTED) == 0 and stop > start:"):
                 w("store64(X + STARTED, 1)", "now = load64(descs + start * DESC_SIZE + TS)", "store64(X + NOW, now)")
                 w("ms = now // 1000000", "store64(X + NOW_MS, ms)", "next_ms = (ms + 1) * 1000000")
                 if ticking:
                     w("tick(X, 1)")
-            if not self.original:
-                self._first_looks()
             w("index = i64(start)")
             with w.block("while index < stop:"):
                 w("P = descs + index * DESC_SIZE")
