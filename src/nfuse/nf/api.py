@@ -204,6 +204,7 @@ class Api(ApiCalls):
         if found is not None and not node.attr.startswith("__"):
             return self.known(found, node, f"self.{node.attr}")
         names = [*self.unit.params, *self.unit.state.slots, *self.unit.methods(), "alert"]
+        names = [name for name in names if not name.startswith("on_")]
         raise self.error(
             node,
             f"{self.unit.cls.__name__} has no `{node.attr}`",
