@@ -5,13 +5,13 @@
 # make lint    ruff, mypy, the import contract
 # make docs    write the parts of docs that come from the code
 
-PYTHON    ?= python3
+PYTHON ?= python3
 VENV   := .venv
 BIN    := $(VENV)/bin
 PIP    := $(BIN)/python -m pip -qq --disable-pip-version-check
-JOBS      ?= auto
-TESTS     ?= tests
-MINUTES   ?= 2
+JOBS   ?= auto
+TESTS  ?= tests
+MINUTES ?= 2
 NFUSE_JIT ?= 0
 
 .PHONY: demo test fuzz bench lint format docs clean

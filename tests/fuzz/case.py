@@ -1,4 +1,4 @@
-"""A case of fuzzing as a file: a chain, its packets, and changes on the way; written before it is run, kept if it fails."""
+"""A case of fuzzing as a file: a chain, its packets, changes on the way; written before it runs, kept if it fails."""
 
 from __future__ import annotations
 
