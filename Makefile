@@ -1,5 +1,6 @@
 # make demo    install nfuse into .venv, then run a NAT -> load balancer -> monitor -> firewall chain
 # make test    install the development tools as well, then run the tests (compiled)
+# make fuzz    feed any bytes to parser and chains, MINUTES for each kind; NFUSE_JIT=1: compiled
 # make bench   measure (see docs/benchmarks.md)
 # make lint    ruff, mypy, the import contract
 # make docs    write the parts of docs that come from the code
@@ -10,8 +11,10 @@ BIN    := $(VENV)/bin
 PIP    := $(BIN)/python -m pip -qq --disable-pip-version-check
 JOBS   ?= auto
 TESTS  ?= tests
+MINUTES ?= 2
+NFUSE_JIT ?= 0
 
-.PHONY: demo test bench lint format docs clean
+.PHONY: demo test fuzz bench lint format docs clean
 .DEFAULT_GOAL := demo
 
 $(VENV)/made:
@@ -36,6 +39,9 @@ demo: $(VENV)/run
 
 test: $(VENV)/dev
 	@$(BIN)/python -m pytest -n $(JOBS) $(TESTS)
+
+fuzz: $(VENV)/dev
+	@NFUSE_JIT=$(NFUSE_JIT) NFUSE_FUZZ_MINUTES=$(MINUTES) $(BIN)/python -m pytest -n 0 tests/fuzz
 
 bench: $(VENV)/bench
 	@$(BIN)/nfuse bench chain1

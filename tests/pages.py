@@ -34,11 +34,14 @@ class Page:
     Args:
         text: Its Markdown.
         folder: Where its files are written and its commands run.
+        growing: Whether each file is written where it stands in the page, since the page changes its files; else all
+            are there from the beginning.
     """
 
-    def __init__(self, text: str, folder: Path) -> None:
+    def __init__(self, text: str, folder: Path, growing: bool = False) -> None:
         self.text = text
         self.folder = folder
+        self.growing = growing
 
     def run(self, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> int:
         """Do all that the page says; return how many blocks were run or loaded."""
@@ -46,7 +49,7 @@ class Page:
         monkeypatch.syspath_prepend(str(self.folder))
         before = set(sys.modules)
         for _, block in FENCE.findall(self.text):
-            if name := NAME.match(block):
+            if (name := NAME.match(block)) and not self.growing:
                 (self.folder / name[1]).write_text(block)
         done = 0
         try:
@@ -60,6 +63,8 @@ class Page:
 
     def _block(self, language: str, block: str, capsys: pytest.CaptureFixture[str]) -> int:
         name = NAME.match(block)
+        if name and self.growing:
+            (self.folder / name[1]).write_text(block)
         if language == "console":
             for command, expected in commands(block):
                 code, printed = call(command, capsys)

@@ -15,7 +15,7 @@ from nfuse.packet.reasons import MALFORMED
 
 ROOT = Path(__file__).resolve().parent.parent
 DOCS = ROOT / "docs"
-PAGES = ["chain-file.md", "nfs/README.md", "ports.md", "writing-an-nf.md"]
+PAGES = ["chain-file.md", "mistakes.md", "nfs/README.md", "ports.md", "writing-an-nf.md"]
 
 
 @pytest.mark.parametrize("name", PAGES)
@@ -24,6 +24,12 @@ def test_page(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys
     (tmp_path / "examples").symlink_to(ROOT / "examples")
     page = Page((DOCS / name).read_text(), tmp_path)
     assert page.run(monkeypatch, capsys) > 0
+
+
+def test_the_tutorial(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    """As a reader does it: each file is written, and changed, where the page says so."""
+    page = Page((DOCS / "tutorial.md").read_text(), tmp_path, growing=True)
+    assert page.run(monkeypatch, capsys) >= 7
 
 
 @pytest.mark.parametrize(

@@ -252,6 +252,20 @@ def test_a_condition_without_a_value():
         analyse(nf)
 
 
+def test_a_field_of_a_coarser_session():
+    """Only its own fields are near: those of the flow are none of its."""
+    source = """
+class Tested(NF):
+    session = {"flow": five_tuple, "client": (ip.src,)}
+    class Client:
+        flows: u32
+    def on_flow(self, pkt, flow):
+        flow.client.flow += 1
+"""
+    with pytest.raises(CompileError, match=r"`flow.client` has no `flow`\n(?s:.*)did you mean `flows`\?"):
+        analyse(nf_class(source))
+
+
 def test_known_family():
     assert "IPv6 address in an IPv4 packet" in error("on_flow", "flow.modify(ip_src=self.six)", traffic="ipv4")
 

@@ -6,7 +6,8 @@ Such a part stands between two comments, and is all that changes; the prose arou
     <!-- end -->
 
 ``help COMMAND`` is a command's help as printed, ``output COMMAND...`` what a command prints, ``nf NAME`` the tables of
-a network function. A command or a network function of the library that has no part yet gets one: in
+a network function, ``mistake CODE`` handler code (``;;`` parts its lines) with the message of its error, ``frame`` the
+network function that it stands in. A command or a network function of the library that has no part yet gets one: in
 ``docs/commands.md``, and in a page of ``docs/nfs``.
 """
 
@@ -65,7 +66,26 @@ def _nf(argument: str, folder: Path) -> str:
     return reference(describe(library()[argument]), str(folder))
 
 
-_KINDS: dict[str, Callable[[str, Path], str]] = {"help": _help, "output": _output, "nf": _nf}
+def _mistake(argument: str, folder: Path) -> str:
+    from nfuse.cli.mistakes import message
+
+    code = argument.replace(" ;; ", "\n")
+    return f"```text\n{code}\n\n{message(code)}\n```"
+
+
+def _frame(argument: str, folder: Path) -> str:
+    from nfuse.cli.mistakes import FILE, FRAME
+
+    return f"```text\n# {FILE}\n{FRAME}```"
+
+
+_KINDS: dict[str, Callable[[str, Path], str]] = {
+    "help": _help,
+    "output": _output,
+    "nf": _nf,
+    "mistake": _mistake,
+    "frame": _frame,
+}
 
 
 def _block(command: str, output: str) -> str:

@@ -140,8 +140,8 @@ class Api(ApiCalls):
         sessions = self.unit.sessions
         slots = sessions[session].layout.slots if session is not None else {}
         if session is None or node.attr not in slots:
-            names = [*slots, *(FLOW_METHODS if session == self.unit.own else ()), *PLACE_NAMES, "initiator", *sessions]
             own = session == self.unit.own
+            names = [*slots, *((*FLOW_METHODS, *PLACE_NAMES, "initiator", *sessions) if own else ())]
             owner = "`class Session`" if own else f"`class {class_name(session or '')}`"
             raise self.error(
                 node,
@@ -204,6 +204,7 @@ class Api(ApiCalls):
         if found is not None and not node.attr.startswith("__"):
             return self.known(found, node, f"self.{node.attr}")
         names = [*self.unit.params, *self.unit.state.slots, *self.unit.methods(), "alert"]
+        names = [name for name in names if not name.startswith("on_")]
         raise self.error(
             node,
             f"{self.unit.cls.__name__} has no `{node.attr}`",

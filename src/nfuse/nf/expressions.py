@@ -10,7 +10,7 @@ from typing import Any
 
 from nfuse.nf.arithmetic import OPERATORS
 from nfuse.nf.errors import did_you_mean
-from nfuse.nf.hints import address_hint, conversion_hint, name_hint, object_hint
+from nfuse.nf.hints import address_hint, call_hint, conversion_hint, name_hint, object_hint
 from nfuse.nf.membership import Membership
 from nfuse.nf.source import MISSING
 from nfuse.nf.types import Address, IpIpHeader, Kind
@@ -51,7 +51,7 @@ _UNSUPPORTED: dict[type[ast.AST], tuple[str, str]] = {
     ast.GeneratorExp: ("a generator can't be compiled", "use a `for` loop over `range(...)` or `self.array`"),
     ast.JoinedStr: ("an f-string can't be compiled", "reasons and signatures are literal texts"),
     ast.Await: ("`await` can't be compiled", ""),
-    ast.Yield: ("`yield` can't be compiled", ""),
+    ast.Yield: ("`yield` can't be compiled", "keep what lasts in `class State` or `class Session`"),
     ast.NamedExpr: ("`:=` can't be compiled", "assign in a statement of its own"),
     ast.Starred: ("`*` arguments can't be compiled", ""),
     ast.Slice: ("slices can't be compiled", "read item by item"),
@@ -461,9 +461,8 @@ class Expressions(Membership):
             case "object" if isinstance(called.const, FunctionType):
                 return self.helper_call(node, called.const, False)
         message = f"{describe(called)} can't be called in a compiled handler"
-        names = {"float": "use integers", "range": "loop: `for i in range(...)`"}
         spelled = node.func.id if isinstance(node.func, ast.Name) else ""
-        raise self.error(node, message, names.get(spelled, "helpers are plain Python functions and methods of the NF"))
+        raise self.error(node, message, call_hint(spelled))
 
     def _builtin(self, node: ast.Call, name: str) -> Value:
         if node.keywords:

@@ -71,3 +71,14 @@ EXAMPLES = {
     "encap": "(IpIpHeader(src=..., dst=...))",
 }
 """How calls of the API are written, by the name of the function."""
+
+
+def call_hint(name: str) -> str:
+    """Return what to write in place of a call that can't be compiled, by the name of what is called."""
+    hints = {"float": "use integers", "range": "loop: `for i in range(...)`"}
+    hints |= dict.fromkeys(("dict", "set"), "declare a `HashMap[K, V]` in `class State`")
+    hints |= dict.fromkeys(("sum", "map", "filter", "sorted"), "use a `for` loop over `range(...)` or `self.array`")
+    hints |= {"str": "reasons and signatures are literal texts", "list": "declare an `Array[T]` in `class State`"}
+    for bits in (8, 16, 32):
+        hints[f"u{bits}"] = f"a store truncates to the field's width; else cut: `value & {(1 << bits) - 1:#x}`"
+    return hints.get(name, "helpers are plain Python functions and methods of the NF")

@@ -12,7 +12,7 @@ from nfuse.nf.values import Value, constant, describe
 _UNSUPPORTED: dict[type[ast.AST], tuple[str, str]] = {
     ast.Try: ("handlers have no exceptions", "a fault drops the packet and is counted; test before you access"),
     ast.Raise: ("handlers have no exceptions", 'use `pkt.drop("reason")` or `flow.drop("reason")`'),
-    ast.With: ("`with` can't be compiled", ""),
+    ast.With: ("`with` can't be compiled", "handlers reach no files and locks; keep values in `class State`"),
     ast.Global: ("handlers keep no Python globals", "keep it in `class State`"),
     ast.Nonlocal: ("handlers keep no Python variables of other functions", "keep it in `class State`"),
     ast.Import: ("import at the top of the file", "compiled handlers reach constants and plain functions only"),
