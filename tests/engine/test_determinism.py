@@ -12,6 +12,7 @@ import pytest
 from tests.fuzz.case import FOUND, Case
 
 from nfuse.engine.driver import ENGINES, run
+from nfuse.memory.jit import JIT
 from nfuse.port.memory import ListInput
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -35,6 +36,7 @@ def digests(engine: str) -> list[str]:
     return [f"{name} {hashlib.sha256(repr(part).encode()).hexdigest()}" for name, part in parts.items()]
 
 
+@pytest.mark.skipif(JIT, reason="a chain of the whole library takes minutes to compile in each engine")
 @pytest.mark.parametrize("engine", ENGINES)
 def test_twice_and_in_another_process(engine: str) -> None:
     here = digests(engine)

@@ -93,6 +93,7 @@ def test_chains_of_the_library() -> None:
         fuzz(cases(), kept.check, max(5, EXAMPLES // 10) if not JIT else 2)
 
 
+@pytest.mark.skipif(JIT and not MINUTES, reason="a chain of the whole library takes a minute to compile")
 @pytest.mark.parametrize("chain", [whole, *(FIXED if MINUTES else [])])
 def test_chains_that_stay(chain: Any) -> None:
     """The whole library in one chain; for long runs, the other fixed chains too: compiled once each."""

@@ -44,7 +44,7 @@ def chain1(capacity: int, rule_count: int = 100, timeouts: Timeouts | None = Non
     from nfuse.nf.library import IPFilter, Maglev, MazuNat, Monitor
 
     return Chain(
-        MazuNat(public="198.18.0.0/27", inside="10.0.0.0/8", ports="1024-65535")
+        MazuNat(public="198.18.0.0/27", inside="10.0.0.0/8", ports="1024-65535", hairpin=False)
         >> Maglev(vip=f"{VIP}/32", backends=[f"192.168.0.{host}:8080" for host in range(1, 11)])
         >> Monitor()
         >> IPFilter(rules=rules(rule_count)),
