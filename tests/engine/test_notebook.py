@@ -94,7 +94,7 @@ def test_paths_and_what_is_kept(tmp_path: Path) -> None:
         ([1, 2], "packet 0 of the list: it is 1"),
         ([b"data", "trace.pcap"], "packet 1 of the list: it is a text"),
         ([b"data", Path("trace.pcap")], "packet 1 of the list: it is PosixPath"),
-        ("nowhere.pcap", "nowhere.pcap: can't be opened"),
+        ("nowhere.pcap", "nowhere.pcap: there is no such file"),
     ],
 )
 def test_what_is_no_input(source: Any, message: str) -> None:

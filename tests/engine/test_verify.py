@@ -61,7 +61,7 @@ def broken(monkeypatch):
 def test_identical(broken):
     result = broken("")
     assert result.identical
-    assert str(result).startswith("identical\n6 packets, 1 sessions, 6 changed, 0 made, 0 unmatched")
+    assert str(result).startswith("identical\n6 packets, 1 sessions, 6 changed, 6 translated, 0 made, 0 unmatched")
 
 
 @pytest.mark.parametrize("packets", [1, 4])

@@ -37,6 +37,7 @@ from nfuse.nf.library import (
     MazuNat,
     Monitor,
     Nptv6,
+    OverloadNat,
     PacketSizeHistogram,
     RateLimiter,
     StaticNat,
@@ -58,6 +59,7 @@ def whole() -> Chain:
         >> DosGuard(threshold=2, source_threshold=6)
         >> StaticNat(pairs=PAIRS)
         >> MazuNat(public="192.0.2.20", ports="2000-2005")
+        >> OverloadNat(public="192.0.2.30", inside="10.0.0.2/31", ports="3000-3003", flows=40)
         >> DestinationNat(rules=FORWARDS)
         >> Maglev(vip="203.0.113.5/32", backends=BACKENDS, size=13)
         >> Nptv6(inside="2001:db8::/48", outside="2001:db8:77::/48")

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from tests.nf.both import Both, nf_class
 
 from nfuse.memory.jit import JIT
+from nfuse.nf.errors import CompileError
 
 EDGES = [0, 1, -1, 2, 7, 63, 64, 255, 65535, 1 << 31, 1 << 32, (1 << 63) - 1, -(1 << 63), (1 << 64) - 1]
 numbers = st.one_of(st.sampled_from(EDGES), st.integers(-(1 << 63), (1 << 64) - 1), st.integers(-9, 9))
@@ -108,7 +109,12 @@ class Tested(NF):
 @settings(max_examples=12 if JIT else settings.default.max_examples)  # compiling takes a second
 @given(blocks(2), st.lists(st.lists(numbers, min_size=4, max_size=4), min_size=10, max_size=20))
 def test_native_and_interpreted_agree(body, inputs):
-    both = Both(nf_class(program(body))())
+    try:
+        both = Both(nf_class(program(body))())
+    except CompileError as error:
+        if "this always divides by zero" in str(error):
+            return
+        raise
     for a, b, c, d in inputs:
         both.store(**{name: signed(value) for name, value in zip("abcd", (a, b, c, d), strict=True)})
         both.call("on_flow")

@@ -346,7 +346,7 @@ def test_inputs(tmp_path) -> None:
     ]
     found = findings(tmp_path, GOOD, inputs=uris)
     assert [(one.severity, one.kind) for one in found] == [("error", "input")] * 4
-    assert "No such file" in found[0].why
+    assert "no such file" in found[0].why
     assert "gen:" in found[2].why
 
 
