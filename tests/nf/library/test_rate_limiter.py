@@ -13,6 +13,7 @@ from tests.nf.library.examples import few
 from tests.nf.library.frames import Packet
 from tests.nf.library.wire import Wire, engines
 
+from nfuse import Timeouts
 from nfuse.nf.library import RateLimiter
 
 COLOURS = ("green", "yellow", "red")
@@ -85,7 +86,7 @@ def test_colours(
     nf = RateLimiter(
         **rates, unit=unit, per=per, direction=direction, aware=aware, yellow="AF12", red=14, prefix4=24, prefix6=64
     )
-    wire = Wire(nf, engine, idle=10**6)
+    wire = Wire(nf, engine, idle=10**6, timeouts=Timeouts(udp=10**5, udp_new=10**5))  # an answer meets its session
     meters: dict[object, Meter] = {}
     counts, answered = [0, 0, 0], set()
     for src, sport, back, gap, size, dscp in steps:
