@@ -26,9 +26,7 @@ def test_what_is_added_and_removed() -> None:
     assert (section, "+", "maglev (Maglev), after mazunat") in found
     assert ("fields", "~", "destination address: modified by mazunat -> mazunat and maglev") in found
     assert ("fields", "-", "frame length: read by monitor") in found
-    assert any(
-        one[:2] == ("rewrites", "-") and one[2].startswith("forward: source address") for one in found
-    )
+    assert any(one[:2] == ("rewrites", "-") and one[2].startswith("forward: source address") for one in found)
     assert any(one[:2] == ("rewrites", "+") and "mazunat and maglev" in one[2] for one in found)
     assert any(one[0] == "bytes a flow" and one[2].startswith("IPv6: ") for one in found)
 

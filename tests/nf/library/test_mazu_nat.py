@@ -15,6 +15,7 @@ from tests.nf.library.wire import Wire, engines
 
 from nfuse.nf.library import MazuNat
 from nfuse.nf.library.address_pool import pool_addresses
+from nfuse.testing import assert_equivalent
 
 POOL = ["203.0.113.1", "203.0.113.2"]
 Endpoint = tuple[str, str, int]
@@ -363,3 +364,16 @@ def test_ranges_at_the_ends(ports: str) -> None:
     expected = list(range(int(low), int(high or low) + 1))
     found = [wire.send(Packet(sport=sport)) for sport in (10, 11, 12)]
     assert sorted(packet.sport for packet in found if packet) == expected
+
+
+def test_echo_with_identifier_0_lets_nobody_in() -> None:
+    """Request and reply with it have one tuple: it is not translated, and a request from outside opens nothing."""
+    nat = MazuNat(public="203.0.113.1", inside="10.0.0.0/8")
+    lines = """
+        10.0.0.1 > 192.0.2.1 icmp echo-request id 0 seq 1
+        192.0.2.1 > 203.0.113.1 icmp echo-request id 0 seq 1
+        10.0.0.1 > 192.0.2.1 icmp echo-request id 7 seq 1
+    """
+    result = assert_equivalent(nat, lines)
+    assert result.drops == {"mazunat: identifier 0": 1, "mazunat: unsolicited": 1}
+    assert len(result.out) == 1

@@ -141,6 +141,9 @@ class MazuNat(NF):
         elif inside:
             if pkt.icmp and pkt.icmp.type != 8:  # of ICMP queries, only echo has an identifier to translate
                 return
+            if pkt.icmp and pkt.icmp.id == 0:  # with it, answers could not be told from requests
+                flow.drop("identifier 0")
+                return
             if flow.endpoint.port == 0:
                 self.allocate(flow, pkt.ip.src, pkt.sport, pkt.ip.proto)
             if flow.endpoint.port:

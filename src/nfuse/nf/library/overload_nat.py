@@ -75,6 +75,9 @@ class OverloadNat(NF):
         elif not pkt.reverse and pkt.ip.src in self.inside:
             if pkt.icmp and pkt.icmp.type != 8:  # of ICMP queries, only echo has an identifier to translate
                 return
+            if pkt.icmp and pkt.icmp.id == 0:  # with it, answers could not be told from requests
+                flow.drop("identifier 0")
+                return
             flow.translated = True
             self.translate(flow, pkt.ip.src, pkt.ip.dst, pkt.sport, pkt.dport, pkt.ip.proto)
 
